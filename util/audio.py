@@ -173,9 +173,7 @@ def _open(path: str | Path) -> Iterator[Any]:
                 _check_wav_end(path, raw, size)
     except OSError as error:
         reason = "it is a folder" if Path(path).is_dir() else error.strerror
-        raise AudioError(
-            f"cannot read {path}: {reason}; expected a {_SUPPORTED} file with speech"
-        ) from None
+        raise AudioError(f"cannot read {path}: {reason}; expected a {_SUPPORTED} file with speech") from None
     if size == 0:
         raise AudioError(f"{path} is empty (0 bytes), expected {_SUPPORTED}; copy it again")
     opened = False
@@ -263,10 +261,7 @@ def _not_audio(path: str | Path, head: bytes) -> AudioError:
     else:
         what = "is not audio of a known kind"
     quoted = ascii(head[:24].decode("latin-1"))
-    return AudioError(
-        f"{path} {what} (it starts with {quoted}), expected {_SUPPORTED}; "
-        "download or convert it again"
-    )
+    return AudioError(f"{path} {what} (it starts with {quoted}), expected {_SUPPORTED}; download or convert it again")
 
 
 def _unsupported(path: str | Path, name: str) -> AudioError:

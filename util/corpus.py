@@ -168,9 +168,7 @@ def _read_utf8(path: str | Path) -> str:
         raw = Path(path).read_bytes()
     except OSError as error:
         reason = "it is a folder" if Path(path).is_dir() else error.strerror
-        raise DataError(
-            f"cannot read {path}: {reason}; expected a CSV with the header {','.join(_COLUMNS)}"
-        ) from None
+        raise DataError(f"cannot read {path}: {reason}; expected a CSV with the header {','.join(_COLUMNS)}") from None
     data = raw.removeprefix(_BOM)
     try:
         text = data.decode("utf-8")
@@ -206,8 +204,7 @@ def _numbered_rows(path: str | Path, reader: Any) -> Iterator[tuple[int, list[st
 def _wrong_header(path: str | Path, line: int, header: Sequence[str]) -> DataError:
     found = ",".join(header)
     message = (
-        f"{path}:{line}: the header is {found[:100]!r}, expected {','.join(_COLUMNS)} "
-        "of which wav_filename is required"
+        f"{path}:{line}: the header is {found[:100]!r}, expected {','.join(_COLUMNS)} of which wav_filename is required"
     )
     for separator, name in ((";", "semicolons"), ("\t", "tabs")):
         if separator in found:

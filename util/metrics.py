@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -13,6 +14,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
+from util import tf
 from util.errors import DataError
 
 
@@ -82,9 +84,7 @@ def mean_loss(samples: Iterable[Sample]) -> float:
     return math.fsum(losses) / len(losses) if losses else math.nan
 
 
-def pick_samples(
-    samples: Iterable[Sample], count: int
-) -> tuple[list[Sample], list[Sample], list[Sample]]:
+def pick_samples(samples: Iterable[Sample], count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
     """Pick the best, median and worst samples by WER, then by loss.
 
     A sample is in one group at most. With fewer than 3 `count` samples each group gets a third,
@@ -162,6 +162,45 @@ def write_samples_json(path: str | Path, samples: Iterable[Sample]) -> None:
     """
     text = json.dumps(samples_to_json(samples), ensure_ascii=False, allow_nan=False, indent=1)
     _write_atomically(Path(path), f"{text}\n".encode())
+
+
+def format_validation(name: str, samples: Sequence[Sample]) -> list[str]:
+    """Return the lines after a validation: the measures, and two utterances that are the same each time."""
+    measures = (
+        f"loss {mean_loss(samples):.4f}, WER {word_error_rate(samples):.4f}, CER {character_error_rate(samples):.4f}"
+    )
+    lines = [f"  {name}: {measures}"]
+    for sample in {len(samples) // 3: 0, 2 * len(samples) // 3: 0}:
+        heard = samples[sample].hypothesis or "(nothing yet, which is normal early in training)"
+        lines += [f"    reference:  {samples[sample].reference}", f"    hypothesis: {heard}"]
+    return lines
+
+
+class MetricsLog:
+    """Appends events to a file, one JSON object per line, and numbers to TensorBoard summaries.
+
+    Without the package tensorboard there are no summaries; `has_summaries` tells.
+    """
+
+    def __init__(self, path: Path, summary_dir: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self.has_summaries = importlib.util.find_spec("tensorboard") is not None
+        self._summaries = tf.summary.create_file_writer(str(summary_dir)) if self.has_summaries else None
+
+    def write(self, event: str, step: int, **values: Any) -> None:
+        """Write an event; numbers that are not finite become null."""
+        record = {"event": event, "step": step, **values}
+        numbers = {key: value for key, value in values.items() if isinstance(value, float)}
+        lost = {key: None for key, value in numbers.items() if not math.isfinite(value)}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record | lost, ensure_ascii=False) + "\n")
+        if self._summaries:
+            group = f"{event}/{values['set']}" if "set" in values else event
+            with self._summaries.as_default(step):
+                for key, value in numbers.items():
+                    tf.summary.scalar(f"{group}/{key}", value)
+            self._summaries.flush()
 
 
 def _rate(pairs: Sequence[tuple[int, int]]) -> float:

@@ -186,8 +186,7 @@ def read_alphabet(path: str | Path) -> Alphabet:
         label = normalize(line[1:] if line.startswith("\\#") else line)
         if label in first_line:
             raise DataError(
-                f"{path}:{number}: the label {label!r} is already on line {first_line[label]}; "
-                "remove one of the two"
+                f"{path}:{number}: the label {label!r} is already on line {first_line[label]}; remove one of the two"
             )
         first_line[label] = number
     if not first_line:
@@ -202,13 +201,11 @@ def _read_utf8(path: str | Path) -> str:
     except UnicodeDecodeError as error:
         line = len(_NEWLINE.split(data[: error.start].decode("utf-8")))
         raise DataError(
-            f"{path}:{line}: the byte 0x{data[error.start]:02X} is not UTF-8; "
-            "save the alphabet as UTF-8 text"
+            f"{path}:{line}: the byte 0x{data[error.start]:02X} is not UTF-8; save the alphabet as UTF-8 text"
         ) from None
     except OSError as error:
         raise DataError(
-            f"cannot read the alphabet {path}: {error.strerror}; "
-            "expected a text file with one label on each line"
+            f"cannot read the alphabet {path}: {error.strerror}; expected a text file with one label on each line"
         ) from None
 
 

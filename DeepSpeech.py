@@ -1,0 +1,849 @@
+#!/usr/bin/env python3
+"""Train and test a Deep Speech network: one program, read in the order in which things happen.
+
+    1  Flags        everything that can be set
+    2  Network      from feature vectors to label scores
+    3  Update       loss, gradient, Adam, learning rate
+    4  Evaluation   loss, WER and CER of a set
+    5  Training     epochs, validation, checkpoints, when to stop
+    6  Test         the report, a single recording
+    7  Main         data, then what the flags ask for
+
+Hannun et al. 2014, "Deep Speech: Scaling up end-to-end speech recognition", arXiv:1412.5567. Where we
+differ from the paper: LSTM cells instead of plain recurrence, Adam instead of Nesterov's momentum, and
+mel-frequency cepstra as input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.util
+import itertools
+import math
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+try:
+    from absl import flags
+except ModuleNotFoundError:
+    sys.exit("The Python packages are not installed here: activate the environment (. .venv/bin/activate)"
+             " or run `pip install -r requirements.txt`.")  # fmt: skip
+
+from util import audio, checkpoints, commandline, corpus, ctc, feeding, metrics, tf
+from util.errors import AudioError, CheckpointError, DataError, DeepSpeechError, TrainingError, UsageError
+from util.features import FeatureSet, mfcc, whiten
+from util.lstm import lstm
+from util.progress import WARNING, Console, MetricsLog, duration
+from util.text import Alphabet, ByteAlphabet, read_alphabet
+
+Tensor = Any
+Weights = dict[str, Any]
+
+# ----------------------------------------------------------------------------------------- 1  Flags
+
+FLAGS = flags.FLAGS
+HELP: dict[str, list[str]] = {}  # names of the flags by section, in the order of the story
+LATER: dict[str, str] = {}  # declared so that old scripts are understood; refused while they have no effect
+
+
+def section(title: str) -> None:
+    """Begin a section of the help text."""
+    HELP[title] = []
+
+
+def define(kind: str, name: str, default: Any, text: str, later: str = "", **limits: Any) -> None:
+    """Define an absl flag in the current section; `later` names what it waits for."""
+    getattr(flags, f"DEFINE_{kind}")(name, default, text, **limits)
+    HELP[list(HELP)[-1]].append(name)
+    if later:
+        LATER[name] = later
+
+
+# fmt: off
+section("Data")
+define("list", "train_files", [], "CSV files to train on, comma separated (wav_filename,wav_filesize,transcript)")
+define("list", "dev_files", [], "CSV files to validate on after each epoch")
+define("list", "test_files", [], "CSV files to test on, each with its own report")
+define("list", "metrics_files", [], "CSV files whose loss, WER and CER are logged with each validation")
+define("integer", "train_batch_size", 1, "utterances per training batch", lower_bound=1)
+define("integer", "dev_batch_size", 1, "utterances per validation batch", lower_bound=1)
+define("integer", "test_batch_size", 1, "utterances per test batch", lower_bound=1)
+define("integer", "batch_frames", 0, "most feature vectors in a training batch, padding included; 0: no limit", lower_bound=0)
+define("integer", "limit_train", 0, "train on the first N utterances only; 0: all", lower_bound=0)
+define("integer", "limit_dev", 0, "validate on the first N utterances only; 0: all", lower_bound=0)
+define("integer", "limit_test", 0, "test on the first N utterances only; 0: all", lower_bound=0)
+define("boolean", "reverse_train", False, "train on the longest utterances first instead of in random order")
+define("boolean", "reverse_dev", False, "validate on the longest utterances first")
+define("boolean", "reverse_test", False, "test on the longest utterances first")
+define("boolean", "strict_data", False, "stop when the data check finds a fault instead of leaving the row out")
+define("multi_string", "augment", [], "augmentation, name[key=value,...]", later="augmentation")
+
+section("Features")
+define("integer", "audio_sample_rate", 16000, "Hz; audio of another rate is resampled", lower_bound=1000)
+define("float", "feature_win_len", None, "analysis window in ms; default 25, with --nobidirectional 32", lower_bound=1)
+define("float", "feature_win_step", 20, "distance of feature vectors in ms", lower_bound=1)
+
+section("Network")
+define("boolean", "bidirectional", True, "LSTM in both directions (the paper); --no: one LSTM that can stream")
+define("integer", "n_hidden", 2048, "units of every layer", lower_bound=1)
+define("string", "alphabet_config_path", "data/alphabet.txt", "file with the labels of the network, one per line")
+define("boolean", "bytes_output_mode", False, "labels are UTF-8 bytes instead of those of an alphabet file")
+define("float", "relu_clip", 20.0, "upper clip of the rectified linear units", lower_bound=1e-6)
+define("boolean", "layer_norm", False, "layer normalisation after layers 1, 2, 3 and 5")
+define("float", "dropout_rate", 0.05, "dropout behind layer 1, and default for layers 2, 3 and 6", lower_bound=0, upper_bound=0.95)
+define("float", "dropout_rate2", -1.0, "dropout behind layer 2; -1: dropout_rate", lower_bound=-1, upper_bound=0.95)
+define("float", "dropout_rate3", -1.0, "dropout behind layer 3; -1: dropout_rate", lower_bound=-1, upper_bound=0.95)
+define("float", "dropout_rate4", 0.0, "dropout before and behind the forward LSTM", lower_bound=0, upper_bound=0.95)
+define("float", "dropout_rate5", 0.0, "dropout before and behind the backward LSTM", lower_bound=0, upper_bound=0.95)
+define("float", "dropout_rate6", -1.0, "dropout behind layer 5; -1: dropout_rate", lower_bound=-1, upper_bound=0.95)
+
+section("Optimiser")
+define("float", "learning_rate", 0.001, "learning rate of Adam", lower_bound=0)
+define("float", "beta1", 0.9, "decay of Adam's first moment", lower_bound=0, upper_bound=0.999999)
+define("float", "beta2", 0.999, "decay of Adam's second moment", lower_bound=0, upper_bound=0.999999)
+define("float", "epsilon", 1e-8, "numerical floor of Adam", lower_bound=0)
+define("float", "max_grad_norm", 0.0, "scale gradients down to this global norm; 0: no clipping", lower_bound=0)
+define("integer", "warmup_steps", 0, "steps over which the learning rate rises from 0", lower_bound=0)
+define("enum", "lr_schedule", "constant", ["constant", "cosine"], "course of the learning rate over all epochs; cosine: down to 0")
+define("boolean", "reduce_lr_on_plateau", False, "reload the best weights and reduce the learning rate on a plateau")
+define("integer", "plateau_epochs", 10, "epochs without improvement that make a plateau", lower_bound=1)
+define("float", "plateau_reduction", 0.1, "factor on the learning rate at a plateau", lower_bound=0, upper_bound=1)
+define("boolean", "force_initialize_learning_rate", False, "forget the reductions of earlier plateaus when resuming")
+
+section("Training")
+define("boolean", "train", True, "--notrain: skip training although there are train_files")
+define("integer", "epochs", 75, "train until this many epochs are done; negative: that many more")
+define("integer", "validation_step", 1, "validate every N epochs; 0: never", lower_bound=0)
+define("enum", "best_metric", "loss", ["loss", "wer"], "measure on dev_files by which the best checkpoint is chosen")
+define("boolean", "early_stop", False, "stop when validation no longer improves")
+define("integer", "es_epochs", 25, "validations without improvement after which to stop", lower_bound=1)
+define("float", "es_min_delta", 0.05, "least change of the measure that counts as improvement", lower_bound=0)
+define("boolean", "dry_run", False, "check the data, try the longest batch, estimate the time; write nothing")
+
+section("Checkpoints")
+define("string", "checkpoint_dir", "", "everything a run needs to go on; default: runs/ and the training set's name")
+define("string", "load_checkpoint_dir", "", "load from here instead of checkpoint_dir")
+define("string", "save_checkpoint_dir", "", "save here instead of in checkpoint_dir")
+define("integer", "checkpoint_secs", 600, "save at least this often within an epoch, seconds; 0: only after epochs", lower_bound=0)
+define("integer", "max_to_keep", 5, "newest checkpoints kept, beside the best", lower_bound=1)
+define("enum", "load_train", "auto", ["auto", "last", "best", "init"], "weights to train on from; auto: last, else best, else new ones")
+define("enum", "load_evaluate", "auto", ["auto", "last", "best"], "weights to test; auto: best, else last")
+define("integer", "drop_source_layers", 0, "transfer: layers to initialise anew, from the output", later="transfer learning")
+define("string", "initialize_from_frozen_model", "", "model file to start from", later="transfer learning")
+define("boolean", "load_cudnn", False, "load a CuDNN checkpoint", later="reading checkpoints of earlier programs")
+
+section("Decoder")
+define("string", "scorer_path", "", "language model package", later="beam search")
+define("integer", "beam_width", 1024, "beams kept in search", later="beam search")
+define("float", "lm_alpha", 0.931289039105002, "weight of the language model", later="beam search")
+define("float", "lm_beta", 1.1834137581510284, "bonus per word", later="beam search")
+define("float", "cutoff_prob", 1.0, "probability mass of labels considered per step", later="beam search")
+define("integer", "cutoff_top_n", 300, "labels considered per step", later="beam search")
+define("float", "lm_alpha_max", 5, "upper bound of lm_alpha when tuning", later="tuning the language model")
+define("float", "lm_beta_max", 5, "upper bound of lm_beta when tuning", later="tuning the language model")
+define("integer", "n_trials", 2400, "trials when tuning", later="tuning the language model")
+
+section("Test")
+define("boolean", "test", True, "--notest: skip the test although there are test_files")
+define("integer", "report_count", 5, "samples shown of the best, the median and the worst", lower_bound=0)
+define("string", "test_output_file", "", "JSON file for the result of every test utterance")
+define("string", "wer_log_pattern", "", "printf pattern for a line with date, set and WER, for instance '%s %s %s'")
+define("string", "one_shot_infer", "", "transcribe this audio file with the checkpoint")
+
+section("Export")
+define("string", "export_dir", "", "write the model here", later="export")
+define("boolean", "export_tflite", False, "TensorFlow Lite instead of a frozen graph", later="export")
+define("boolean", "export_quantize", True, "8-bit weights", later="export")
+define("boolean", "export_savedmodel", False, "also a SavedModel", later="export")
+define("boolean", "export_zip", False, "also a zip with the scorer", later="export")
+define("boolean", "remove_export", False, "delete an earlier export first", later="export")
+define("string", "export_file_name", "output_graph", "file name without ending", later="export")
+define("integer", "export_beam_width", 500, "beam width stored in the model", later="export")
+define("integer", "export_batch_size", 1, "utterances per call of the exported graph", later="export")
+define("integer", "n_steps", 16, "feature vectors per call of a streaming model", later="export")
+for _field, _default in {"author_id": "author", "model_name": "model", "model_version": "0.0.1", "contact_info": "",
+                         "license": "", "language": "", "min_ds_version": "", "max_ds_version": "", "description": ""}.items():
+    define("string", f"export_{_field}", _default, f"{_field} on the model card", later="export")
+
+section("Cluster")
+define("list", "ps_hosts", [], "parameter servers, host:port", later="cluster training")
+define("list", "worker_hosts", [], "workers, host:port", later="cluster training")
+define("string", "job_name", "localhost", "job of this task", later="cluster training")
+define("integer", "task_index", 0, "index of this task in its job", later="cluster training")
+define("integer", "replicas", -1, "replicas in all", later="cluster training")
+define("integer", "replicas_to_agg", -1, "replicas whose gradients make an update", later="cluster training")
+
+section("Runtime")
+define("integer", "random_seed", 4568, "everything random comes from it")
+define("integer", "log_level", 1, "0 debug, 1 info, 2 warnings, 3 errors", lower_bound=0, upper_bound=3)
+define("boolean", "show_progressbar", True, "progress bars, where there is a terminal")
+define("string", "summary_dir", "", "TensorBoard summaries; default: summaries/ beside the checkpoints")
+define("integer", "inter_op_parallelism_threads", 0, "TensorFlow operations at a time; 0: as many as cores", lower_bound=0)
+define("integer", "intra_op_parallelism_threads", 0, "threads per operation; 0: as many as cores", lower_bound=0)
+define("boolean", "use_allow_growth", False, "take GPU memory as it is needed")
+define("boolean", "log_placement", False, "log the device of every operation")
+define("boolean", "automatic_mixed_precision", False, "16-bit arithmetic on GPUs", later="mixed precision")
+
+# fmt: on
+for _alias, _name in commandline.ALIASES.items():
+    flags.DEFINE_alias(_alias, _name)
+for _name, _notice in commandline.RETIRED.items():
+    _define = flags.DEFINE_boolean if _name in commandline.RETIRED_SWITCHES else flags.DEFINE_string
+    _define(_name, None, _notice)
+
+
+def parse_flags(argv: Sequence[str]) -> None:
+    """Read the command line into FLAGS, or show the help and end.
+
+    Raises:
+        UsageError: a flag is unknown, has a wrong value, or contradicts another.
+    """
+    try:
+        switches = {name for name in FLAGS if FLAGS[name].boolean}
+        arguments = commandline.join_switch_values(FLAGS.read_flags_from_files(list(argv)), switches)
+        if commandline.HELP_FLAGS & set(arguments):
+            sys.stdout.write(commandline.help_text(__doc__, HELP, FLAGS, LATER))
+            sys.exit(0)
+        surplus = FLAGS(arguments)[1:]
+    except flags.Error as error:
+        raise UsageError(" ".join(str(error).split())) from error
+    if surplus:
+        raise UsageError(f"Unexpected argument '{surplus[0]}': every value belongs to a flag, --flag value.")
+    check_flags()
+
+
+def check_flags() -> None:
+    """Refuse what contradicts itself before anything is read.
+
+    Raises:
+        UsageError: with the flags that do not go together.
+    """
+    for name, feature in LATER.items():
+        if FLAGS[name].present and FLAGS[name].value != FLAGS[name].default:
+            raise UsageError(f"--{name} needs {feature}, which this version does not have yet: leave it out.")
+    steps = "feature_win_step", FLAGS.feature_win_step, 2 if FLAGS.bidirectional else 1
+    for name, milliseconds, parts in (("feature_win_len", feature_set().window_ms, 1), steps):
+        if (FLAGS.audio_sample_rate * milliseconds / 1000) % parts:
+            raise UsageError(f"--{name} {milliseconds:g} ms is not a whole number of samples"
+                             f" at {FLAGS.audio_sample_rate} Hz (and has to divide by {parts}).")  # fmt: skip
+    wanted = [name for name in ("train_files", "test_files", "one_shot_infer") if getattr(FLAGS, name)]
+    if not wanted:
+        raise UsageError("Nothing to do: give --train_files, --test_files or --one_shot_infer.")
+    if "train_files" not in wanted and not (FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir):
+        raise UsageError(f"--{wanted[0]} without training needs --checkpoint_dir, where the network is.")
+    for name in ("early_stop", "reduce_lr_on_plateau"):
+        if getattr(FLAGS, name) and not (FLAGS.dev_files and FLAGS.validation_step):
+            raise UsageError(f"--{name} looks at the validation: give --dev_files and a --validation_step above 0.")
+    try:
+        FLAGS.wer_log_pattern and FLAGS.wer_log_pattern % ("date", "set", 0.5)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--wer_log_pattern '{FLAGS.wer_log_pattern}' does not take date, set and WER"
+                         f" ({error}): write for instance '%s %s %s'.") from error  # fmt: skip
+
+
+def feature_set() -> FeatureSet:
+    """Return the features the flags ask for."""
+    name, window_ms = ("classic", 25) if FLAGS.bidirectional else ("streaming", 32)
+    return FeatureSet(name, FLAGS.audio_sample_rate, FLAGS.feature_win_len or window_ms, FLAGS.feature_win_step)
+
+
+# --------------------------------------------------------------------------------------- 2  Network
+
+N_CONTEXT = 9  # feature vectors on each side of the one that is classified
+FORWARD = "bidirectional_rnn/fw/basic_lstm_cell"  # the names of 0.1.1
+BACKWARD = "bidirectional_rnn/bw/basic_lstm_cell"
+STREAMING = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"  # the name of 0.9.3
+
+
+def make_weights(n_input: int, n_labels: int) -> Weights:
+    """Make the trainable variables, float32 by name; names and layouts are those of 0.9.3's checkpoints."""
+    n = FLAGS.n_hidden
+    recurrent = 2 * n if FLAGS.bidirectional else n
+    matrices = {
+        "layer_1": ((2 * N_CONTEXT + 1) * n_input, n),
+        "layer_2": (n, n),
+        "layer_3": (n, recurrent),
+        "layer_5": (recurrent, n),
+        "layer_6": (n, n_labels + 1),
+    }
+    cells = [FORWARD, BACKWARD] if FLAGS.bidirectional else [STREAMING]
+    shapes = {f"{layer}/weights": shape for layer, shape in matrices.items()}
+    shapes |= {f"{cell}/kernel": (recurrent + n, 4 * n) for cell in cells}
+    weights = {}
+    for index, (name, shape) in enumerate(shapes.items()):
+        limit = math.sqrt(6 / sum(shape))  # Glorot and Bengio 2010, eq. 16
+        seed = [FLAGS.random_seed, index]
+        weights[name] = tf.Variable(tf.random.stateless_uniform(shape, seed, -limit, limit), name=name)
+        bias = f"{name.rpartition('/')[0]}/bias"
+        weights[bias] = tf.Variable(tf.zeros(shape[1:]), name=bias)
+    if FLAGS.layer_norm:
+        for layer in (1, 2, 3, 5):
+            size = matrices[f"layer_{layer}"][1:]
+            for name, value in (("gamma", tf.ones(size)), ("beta", tf.zeros(size))):
+                name = f"layer_{layer}/LayerNorm/{name}"
+                weights[name] = tf.Variable(value, name=name)
+    return weights
+
+
+def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
+    """Score the labels of every frame (Hannun et al. 2014, section 2).
+
+    Args:
+        weights: from `make_weights`.
+        vectors: float32 [batch, time, n_input], zero behind the valid frames.
+        feature_len: int32 [batch].
+        drop: dropout, called with a tensor and the name of its layer.
+
+    Returns:
+        Logits, float32 [time, batch, n_labels + 1], blank last.
+    """
+    size = [tf.shape(vectors)[1], tf.shape(vectors)[0]]  # time, batch
+
+    def dense(x: Tensor, layer: str) -> Tensor:
+        return x @ weights[f"{layer}/weights"] + weights[f"{layer}/bias"]
+
+    def activate(x: Tensor, layer: str) -> Tensor:
+        x = tf.minimum(tf.nn.relu(x), FLAGS.relu_clip)
+        if FLAGS.layer_norm:  # Ba et al. 2016, arXiv:1607.06450
+            mean, variance = tf.nn.moments(x, 1, keepdims=True)
+            scale, shift = weights[f"{layer}/LayerNorm/gamma"], weights[f"{layer}/LayerNorm/beta"]
+            x = tf.nn.batch_normalization(x, mean, variance, shift, scale, 1e-12)
+        return drop(x, layer)
+
+    def turn(x: Tensor) -> Tensor:
+        return tf.reverse_sequence(x, feature_len, seq_axis=0, batch_axis=1)
+
+    def recur(x: Tensor, cell: str, forget_bias: float) -> Tensor:
+        return drop(lstm(drop(x, cell), weights[f"{cell}/kernel"], weights[f"{cell}/bias"], forget_bias), cell)
+
+    # a convolution over 9 + 1 + 9 vectors is the product with their concatenation, without making it
+    n_window, n_input, n_hidden = 2 * N_CONTEXT + 1, vectors.shape[2], FLAGS.n_hidden
+    kernel = tf.reshape(weights["layer_1/weights"], [n_window, n_input, n_hidden])
+    x = tf.nn.conv1d(vectors, kernel, 1, "SAME") + weights["layer_1/bias"]  # [batch, time, n_hidden]
+    x = tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, n_hidden])  # [time * batch, n_hidden]
+    x = activate(x, "layer_1")
+    x = activate(dense(x, "layer_2"), "layer_2")
+    x = activate(dense(x, "layer_3"), "layer_3")
+    x = tf.reshape(x, [*size, x.shape[1]])  # [time, batch, n_hidden or 2 n_hidden]
+    if FLAGS.bidirectional:
+        x = tf.concat([recur(x, FORWARD, 1.0), turn(recur(turn(x), BACKWARD, 1.0))], 2)
+    else:
+        x = recur(x, STREAMING, 0.0)
+    x = tf.reshape(x, [-1, x.shape[2]])  # [time * batch, ..]
+    x = activate(dense(x, "layer_5"), "layer_5")
+    return tf.reshape(dense(x, "layer_6"), [*size, weights["layer_6/bias"].shape[0]])
+
+
+def make_dropout(step: Tensor) -> Callable[[Tensor, str], Tensor]:
+    """Return the dropout of one training step; its masks depend on the seed and the step alone."""
+    places = {"layer_1": FLAGS.dropout_rate, FORWARD: FLAGS.dropout_rate4, STREAMING: FLAGS.dropout_rate4,
+              BACKWARD: FLAGS.dropout_rate5}  # fmt: skip
+    for layer, rate in (
+        ("layer_2", FLAGS.dropout_rate2),
+        ("layer_3", FLAGS.dropout_rate3),
+        ("layer_5", FLAGS.dropout_rate6),
+    ):
+        places[layer] = FLAGS.dropout_rate if rate < 0 else rate
+    masks = itertools.count()
+
+    def drop(x: Tensor, layer: str) -> Tensor:
+        if not places[layer]:
+            return x
+        seed = tf.stack([FLAGS.random_seed, step * 16 + next(masks)])
+        return tf.nn.experimental.stateless_dropout(x, places[layer], seed, rng_alg="philox")
+
+    return drop
+
+
+# ---------------------------------------------------------------------------------------- 3  Update
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """The network with its alphabet, features and compiled steps.
+
+    Attributes:
+        weights: trainable variables by name.
+        moments: Adam's moments by name (`VARIABLE/Adam`, `VARIABLE/Adam_1`).
+        train_step: (samples, n_samples, labels, label_len, step, rate) to losses float32 [batch] and
+            the norm of the gradient; updates weights and moments unless that norm is not finite.
+        score_step: (samples, n_samples, labels, label_len) to losses float32 [batch], best labels
+            int32 [batch, time] and feature_len int32 [batch].
+    """
+
+    alphabet: Alphabet
+    features: FeatureSet
+    weights: Weights
+    moments: Weights
+    train_step: Callable[..., Any]
+    score_step: Callable[..., Any]
+
+
+def make_model(alphabet: Alphabet, features: FeatureSet) -> Model:
+    """Make the variables and compile the training and the scoring step."""
+    weights = make_weights(features.n_input, len(alphabet))
+    moments = {
+        f"{name}/{slot}": tf.Variable(tf.zeros_like(variable), name=f"{name}/{slot}")
+        for name, variable in weights.items()
+        for slot in ("Adam", "Adam_1")
+    }
+
+    def score(samples: Tensor, n_samples: Tensor, drop: Callable[[Tensor, str], Tensor]) -> tuple[Tensor, Tensor]:
+        vectors, feature_len = mfcc(samples, n_samples, features)
+        if features.name == "classic":
+            vectors = whiten(vectors, feature_len)
+        return network(weights, vectors, feature_len, drop), feature_len
+
+    batch = [
+        tf.TensorSpec([None, None], tf.int16),  # samples
+        tf.TensorSpec([None], tf.int32),  # n_samples
+        tf.TensorSpec([None, None], tf.int32),  # labels
+        tf.TensorSpec([None], tf.int32),  # label_len
+    ]
+
+    @tf.function(input_signature=[*batch, tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)])
+    def train_step(samples, n_samples, labels, label_len, step, rate):  # type: ignore[no-untyped-def]
+        with tf.GradientTape() as tape:
+            logits, feature_len = score(samples, n_samples, make_dropout(step))
+            losses, finite = ctc.ctc_loss(logits, feature_len, labels, label_len)
+            counted = tf.maximum(tf.reduce_sum(tf.cast(finite, tf.float32)), 1.0)
+            loss = tf.reduce_sum(tf.where(finite, losses, 0.0)) / counted
+        gradients = tape.gradient(loss, list(weights.values()))
+        norm = tf.linalg.global_norm(gradients)
+        if FLAGS.max_grad_norm:
+            scale = FLAGS.max_grad_norm / tf.maximum(norm, FLAGS.max_grad_norm)
+            gradients = [gradient * scale for gradient in gradients]
+        update = functools.partial(apply_adam, weights, moments, gradients, step, rate)
+        tf.cond(tf.math.is_finite(norm), update, tf.no_op)
+        return losses, norm
+
+    @tf.function(input_signature=batch)
+    def score_step(samples, n_samples, labels, label_len):  # type: ignore[no-untyped-def]
+        logits, feature_len = score(samples, n_samples, lambda x, layer: x)
+        losses, _ = ctc.ctc_loss(logits, feature_len, labels, label_len)
+        return losses, ctc.greedy_path(logits), feature_len
+
+    return Model(alphabet, features, weights, moments, train_step, score_step)
+
+
+def apply_adam(weights: Weights, moments: Weights, gradients: Sequence[Tensor], step: Tensor, rate: Tensor) -> None:
+    """Update the weights in place (Kingma and Ba 2014, arXiv:1412.6980, algorithm 1)."""
+    updates = tf.cast(step + 1, tf.float32)
+    for (name, variable), gradient in zip(weights.items(), gradients, strict=True):
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=moments[f"{name}/Adam"].handle,
+            v=moments[f"{name}/Adam_1"].handle,
+            beta1_power=tf.pow(FLAGS.beta1, updates),
+            beta2_power=tf.pow(FLAGS.beta2, updates),
+            lr=rate,
+            beta1=FLAGS.beta1,
+            beta2=FLAGS.beta2,
+            epsilon=FLAGS.epsilon,
+            grad=gradient,
+        )
+
+
+def learning_rate(state: State, n_batches: int) -> float:
+    """Return the rate of the next step: warm-up, schedule, and the reductions at plateaus."""
+    rate = FLAGS.learning_rate * state.reduction
+    if FLAGS.lr_schedule == "cosine":  # Loshchilov and Hutter 2016, arXiv:1608.03983, without restarts
+        rate *= 0.5 * (1 + math.cos(math.pi * (state.epoch + state.batch / n_batches) / state.target))
+    return rate * min(1.0, (state.step + 1) / max(FLAGS.warmup_steps, 1))
+
+
+# ------------------------------------------------------------------------------------ 4  Evaluation
+
+
+def evaluate(
+    model: Model, data: feeding.Corpus, batch_size: int, descending: bool, label: str, console: Console
+) -> list[metrics.Sample]:
+    """Score every utterance of a set with the present weights, decoding greedily."""
+    plan = feeding.plan_batches(data.n_frames, batch_size, descending=descending)
+    scored: dict[int, metrics.Sample] = {}
+    with console.track(label, len(plan)) as tracker:
+        for batch in read(model, data, plan, console):
+            losses, paths, lengths = model.score_step(*tensors(batch))
+            for member, loss, path, length in zip(
+                batch.members, losses.numpy(), paths.numpy(), lengths.numpy(), strict=True
+            ):
+                utterance = data.samples[member].utterance
+                hypothesis = model.alphabet.decode(ctc.collapse(path[:length], model.alphabet.blank))
+                scored[member] = metrics.score(utterance.path, utterance.transcript, hypothesis, float(loss))
+            tracker.advance()
+    return [scored[member] for member in sorted(scored)]
+
+
+def read(
+    model: Model, data: feeding.Corpus, plan: Sequence[Sequence[int]], console: Console
+) -> Iterator[feeding.Batch]:
+    """Read the batches of a plan; a file that has become unreadable is named and left out."""
+
+    def report(sample: feeding.Sample, error: AudioError) -> None:
+        console.warn(f"{sample.utterance.source}:{sample.utterance.line}: left out of its batch: {error}")
+
+    return feeding.read_batches(data.samples, plan, model.features.sample_rate, report)
+
+
+def tensors(batch: feeding.Batch) -> tuple[Tensor, ...]:
+    """Return what every step takes: samples, n_samples, labels, label_len."""
+    return batch.samples, batch.n_samples, batch.labels, batch.label_len
+
+
+# -------------------------------------------------------------------------------------- 5  Training
+
+
+@dataclasses.dataclass
+class State:
+    """Where training stands; saved with every checkpoint, so that a resumed run goes on exactly there."""
+
+    epoch: int = 0  # complete epochs
+    batch: int = 0  # batches of the present epoch that are done
+    step: int = 0  # updates in all
+    target: int = 0  # epochs to do
+    loss_sum: float = 0.0  # of the present epoch
+    n_losses: int = 0
+    elapsed: float = 0.0  # seconds of training over all restarts
+    reduction: float = 1.0  # of the learning rate, at plateaus
+    best: float | None = None  # measure of the best validation
+    best_step: int = -1
+    stale: int = 0  # validations since it improved
+    plan: str = ""  # digest of the present epoch's plan
+
+
+BROKEN_STEPS = 3  # steps in a row without a finite loss after which training stops
+
+
+class Trainer:
+    """Trains a model epoch by epoch from wherever its state says it stands."""
+
+    def __init__(self, model: Model, train: feeding.Corpus, dev: list[feeding.Corpus], extra: list[feeding.Corpus],
+                 console: Console):  # fmt: skip
+        self.model, self.train, self.dev, self.extra, self.console = model, train, dev, extra, console
+        self.directory = save_directory()
+        self.state = State()
+        self.stop_requested = False
+        self.broken = 0  # steps in a row without a finite gradient
+        self.saved_at = time.monotonic()
+
+    def run(self, log: MetricsLog) -> None:
+        """Train to the target epoch, or until validation stops improving."""
+        state, self.log = self.state, log
+        self.began = time.monotonic() - state.elapsed
+        with signals_deferred(self):
+            while state.epoch < state.target and not self.is_stale():
+                self.run_epoch()
+                improved = self.validate() if is_validation_epoch(state.epoch) else False
+                self.save(["best_dev", "train"] if improved else ["train"])
+        if self.is_stale():
+            self.console.say(f"Stopping early: {FLAGS.best_metric} on the dev set was best at step {state.best_step} and has"
+                             f" not improved by {FLAGS.es_min_delta:g} for {state.stale} validations.")  # fmt: skip
+        self.console.say(f"Training is complete: {state.epoch} epochs, {state.step} steps, {duration(state.elapsed)}.")
+
+    def is_stale(self) -> bool:
+        """Tell whether to stop early."""
+        return FLAGS.early_stop and self.state.stale >= FLAGS.es_epochs
+
+    def plan(self) -> list[list[int]]:
+        """Return the batches of the present epoch, always the same for the same data and flags."""
+        if FLAGS.reverse_train:
+            return feeding.plan_batches(
+                self.train.n_frames, FLAGS.train_batch_size, FLAGS.batch_frames, descending=True
+            )
+        return feeding.plan_epoch(self.train.n_frames, FLAGS.train_batch_size, FLAGS.batch_frames,
+                                  seed=FLAGS.random_seed, epoch=self.state.epoch)  # fmt: skip
+
+    def run_epoch(self) -> None:
+        """Train on the batches of the present epoch that are still to come."""
+        state, plan = self.state, self.plan()
+        digest = hashlib.sha256(repr((self.train.fingerprint, plan)).encode()).hexdigest()[:16]
+        if state.batch and state.plan != digest:
+            self.console.warn(f"The training set or its batches changed: epoch {state.epoch + 1} begins anew.")
+            state.batch, state.loss_sum, state.n_losses = 0, 0.0, 0
+        state.plan = digest
+        begin, audio_s, waited = time.monotonic(), 0.0, 0.0
+        rate = 0.0
+        batches = read(self.model, self.train, plan[state.batch :], self.console)
+        with self.console.track(f"Epoch {state.epoch + 1}", len(plan), state.batch) as tracker:
+            while True:
+                asked = time.monotonic()
+                batch = next(batches, None)
+                waited += time.monotonic() - asked
+                if batch is None:
+                    break
+                rate = learning_rate(state, len(plan))
+                if batch.members:
+                    self.train_on(batch, rate)
+                state.step, state.batch = state.step + 1, state.batch + 1
+                audio_s += batch.n_samples.sum() / self.model.features.sample_rate
+                tracker.advance(f"loss {state.loss_sum / max(state.n_losses, 1):.3f}")
+                self.save_in_between()
+        seconds = time.monotonic() - begin
+        state.elapsed = time.monotonic() - self.began
+        loss = state.loss_sum / max(state.n_losses, 1)
+        left = duration((state.target - state.epoch - 1) * seconds)
+        self.console.say(f"Epoch {state.epoch + 1} of {state.target}: loss {loss:.4f}, learning rate {rate:.3g}, {duration(seconds)},"
+                         f" {audio_s / seconds:.3g} s of audio per s, {waited / seconds:.0%} waiting for input, {left} left")  # fmt: skip
+        self.log.write("epoch", state.step, epoch=state.epoch + 1, loss=loss, learning_rate=rate, seconds=seconds,
+                       audio_seconds=audio_s, input_wait=waited / seconds)  # fmt: skip
+        state.epoch, state.batch, state.loss_sum, state.n_losses = state.epoch + 1, 0, 0.0, 0
+
+    def train_on(self, batch: feeding.Batch, rate: float) -> None:
+        """Make one update; utterances without a finite loss are named and left out of it."""
+        losses, norm = (result.numpy() for result in self.model.train_step(*tensors(batch), self.state.step, rate))
+        finite = np.isfinite(losses)
+        self.state.loss_sum += float(losses[finite].sum())
+        self.state.n_losses += int(finite.sum())
+        if finite.all() and np.isfinite(norm):
+            self.broken = 0
+            return
+        suspects = [member for member, good in zip(batch.members, finite, strict=True) if not good] or batch.members
+        names = ", ".join(self.train.samples[member].utterance.path for member in suspects)
+        self.broken = 0 if np.isfinite(norm) and finite.any() else self.broken + 1
+        self.console.warn(f"Step {self.state.step + 1}: the loss is not a number; left out of the update: {names}")
+        if self.broken == BROKEN_STEPS:
+            raise TrainingError(f"No finite loss in {BROKEN_STEPS} steps in a row (last: {names}). The checkpoints in"
+                                f" {self.directory} are from before; try a lower --learning_rate or --max_grad_norm 100.")  # fmt: skip
+
+    def validate(self) -> bool:
+        """Measure the dev set; return whether it is the best so far."""
+        state = self.state
+        scored: list[metrics.Sample] = []
+        for data in [*self.dev, *self.extra]:
+            samples = evaluate(
+                self.model, data, FLAGS.dev_batch_size, FLAGS.reverse_dev, f"Validating {data.name}", self.console
+            )
+            report_validation(data.name, samples, state, self.console, self.log)
+            scored += samples if data in self.dev else []
+        measure = metrics.word_error_rate(scored) if FLAGS.best_metric == "wer" else metrics.mean_loss(scored)
+        improved = state.best is None or measure < state.best
+        enough = state.best is None or measure <= state.best - FLAGS.es_min_delta
+        state.stale = 0 if enough else state.stale + 1
+        if improved:
+            state.best, state.best_step = measure, state.step
+        elif FLAGS.reduce_lr_on_plateau and state.stale and state.stale % FLAGS.plateau_epochs == 0:
+            state.reduction *= FLAGS.plateau_reduction
+            checkpoints.load_checkpoint(self.directory / f"best_dev-{state.best_step}", self.model.variables)
+            self.console.say(f"No improvement for {state.stale} validations: back to the best weights (step"
+                             f" {state.best_step}), learning rate {FLAGS.learning_rate * state.reduction:.3g} from here.")  # fmt: skip
+        return improved
+
+    def save(self, kinds: Sequence[str]) -> None:
+        """Write a checkpoint; older ones go only when it is safely there."""
+        state = self.state
+        state.elapsed = time.monotonic() - self.began
+        powers = {"beta1_power": FLAGS.beta1 ** (state.step + 1), "beta2_power": FLAGS.beta2 ** (state.step + 1)}
+        counters = {
+            "global_step": np.int64(state.step),
+            "learning_rate": np.float32(FLAGS.learning_rate * state.reduction),
+        }
+        tensors = self.model.variables | counters | {name: np.float32(power) for name, power in powers.items()}
+        checkpoints.save_checkpoint(self.directory, kinds, state.step, tensors, dataclasses.asdict(state))
+        checkpoints.remove_old_checkpoints(self.directory, "train", FLAGS.max_to_keep)
+        checkpoints.remove_old_checkpoints(self.directory, "best_dev", 1)
+        self.saved_at = time.monotonic()
+
+    def save_in_between(self) -> None:
+        """Save when it is time, or because the process has been asked to end."""
+        due = FLAGS.checkpoint_secs and time.monotonic() - self.saved_at >= FLAGS.checkpoint_secs
+        if due or self.stop_requested:
+            self.save(["train"])
+        if self.stop_requested:
+            self.console.say(f"Stopped on request at epoch {self.state.epoch + 1}, batch {self.state.batch}; saved in"
+                             f" {self.directory}. The same command goes on from there.")  # fmt: skip
+            sys.exit(130)
+
+
+def is_validation_epoch(epoch: int) -> bool:
+    """Tell whether to validate after this many epochs."""
+    return bool(FLAGS.dev_files and FLAGS.validation_step and epoch % FLAGS.validation_step == 0)
+
+
+def report_validation(
+    name: str, samples: list[metrics.Sample], state: State, console: Console, log: metrics.MetricsLog
+) -> None:
+    """Show and log the measures of a set, with two samples that are the same each time."""
+    measures = {
+        "loss": metrics.mean_loss(samples),
+        "wer": metrics.word_error_rate(samples),
+        "cer": metrics.character_error_rate(samples),
+    }
+    console.say(f"  {name}: loss {measures['loss']:.4f}, WER {measures['wer']:.4f}, CER {measures['cer']:.4f}")
+    for sample in (samples[len(samples) // 3], samples[2 * len(samples) // 3]):
+        heard = sample.hypothesis or "(nothing yet: normal early in training)"
+        console.say(f"    reference:  {sample.reference}\n    hypothesis: {heard}")
+    log.write("validation", state.step, set=name, epoch=state.epoch, elapsed=state.elapsed, **measures)
+
+
+def load_directory() -> Path:
+    """Return where to load from: a run that has begun goes on from its own checkpoints."""
+    begun = checkpoints.list_checkpoints(save_directory(), "train")
+    return save_directory() if begun else Path(FLAGS.load_checkpoint_dir or save_directory())
+
+
+def save_directory() -> Path:
+    """Return where to save; without a flag, a directory named after the training set."""
+    chosen = FLAGS.save_checkpoint_dir or FLAGS.checkpoint_dir
+    if chosen or not FLAGS.train_files:
+        return Path(chosen or FLAGS.load_checkpoint_dir)
+    paths = [str(Path(name).resolve()) for name in FLAGS.train_files]
+    digest = hashlib.sha256("\n".join(paths).encode()).hexdigest()[:8]
+    return Path("runs") / f"{Path(paths[0]).parent.name}-{Path(paths[0]).stem}-{digest}"
+
+
+def describe_network(alphabet: Alphabet) -> dict[str, Any]:
+    """Return what a checkpoint and a command line have to agree on, by flag."""
+    names = ("bidirectional", "n_hidden", "layer_norm", "relu_clip", "audio_sample_rate", "feature_win_step")
+    described = {name: getattr(FLAGS, name) for name in names}
+    return described | {"feature_win_len": feature_set().window_ms, "alphabet_config_path": list(alphabet.labels)}
+
+
+def restore(model: Model, directory: Path, choice: str, console: Console) -> State | None:
+    """Load the checkpoint of a choice (`auto` and so on are of `order` below); None: there is none."""
+    order = {"auto": ["train", "best_dev"], "last": ["train"], "best": ["best_dev"], "auto_test": ["best_dev", "train"]}
+    checkpoints.check_network(directory, describe_network(model.alphabet))
+    for kind in order[choice]:
+        found = checkpoints.load_newest(directory, kind, model.variables)
+        if found:
+            prefix, state, damaged = found
+            for reason in damaged:
+                console.warn(f"{reason} Going back to the one before.")
+            console.say(f"Loaded {prefix}.")
+            return State(**state)
+    if choice in ("last", "best") or choice == "auto_test":
+        raise CheckpointError(f"{directory} holds no {' or '.join(order[choice])} checkpoint: train first, or give the"
+                              " --checkpoint_dir of a trained network.")  # fmt: skip
+    return None
+
+
+def begin_training(trainer: Trainer, console: Console) -> None:
+    """Load what training goes on from, and set the number of epochs to do."""
+    directory, own = load_directory(), trainer.directory
+    state = None
+    if FLAGS.load_train != "init":
+        state = restore(trainer.model, directory, FLAGS.load_train, console)
+    elif checkpoints.list_checkpoints(own, "train"):
+        raise UsageError(f"--load_train init would begin anew among the checkpoints in {own}: move them away or give"
+                         " another --save_checkpoint_dir.")  # fmt: skip
+    if state and directory != own:
+        state = State(step=state.step)  # a new run that starts from the weights of another
+    trainer.state = state = state or State()
+    if FLAGS.force_initialize_learning_rate:
+        state.reduction = 1.0
+    if FLAGS.epochs >= 0:
+        state.target = FLAGS.epochs
+    elif state.epoch >= state.target:
+        state.target = state.epoch - FLAGS.epochs
+    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if state.step else "new weights"
+    console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own}.")
+
+
+# ------------------------------------------------------------------------------------------ 6  Test
+
+
+def test(model: Model, sets: list[feeding.Corpus], console: Console, log: metrics.MetricsLog) -> None:
+    """Report on every test set."""
+    everything: list[metrics.Sample] = []
+    for data in sets:
+        samples = evaluate(model, data, FLAGS.test_batch_size, FLAGS.reverse_test, f"Testing {data.name}", console)
+        for line in metrics.format_report(data.name, samples, FLAGS.report_count):
+            print(line)
+        wer = metrics.word_error_rate(samples)
+        if FLAGS.wer_log_pattern:
+            print(FLAGS.wer_log_pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", data.name, wer))
+        log.write(
+            "test",
+            0,
+            set=data.name,
+            wer=wer,
+            cer=metrics.character_error_rate(samples),
+            loss=metrics.mean_loss(samples),
+        )
+        everything += samples
+    if FLAGS.test_output_file:
+        metrics.write_samples_json(FLAGS.test_output_file, everything)
+
+
+def transcribe(model: Model, path: str) -> str:
+    """Return the greedy transcript of one audio file."""
+    samples = audio.read_audio(path, model.features.sample_rate)
+    if not model.features.frames(len(samples)):
+        raise AudioError(
+            f"{path} is shorter than one analysis window of {model.features.window_ms:g} ms: nothing to hear."
+        )
+    _, paths, _ = model.score_step(samples[np.newaxis], [len(samples)], [[0]], [1])
+    return model.alphabet.decode(ctc.collapse(paths.numpy()[0], model.alphabet.blank))
+
+
+# ------------------------------------------------------------------------------------------ 7  Main
+
+
+def start_tensorflow(console: Console) -> None:
+    """Import TensorFlow, set it up as the flags say, and tell what it runs on."""
+    tf.config.threading.set_inter_op_parallelism_threads(FLAGS.inter_op_parallelism_threads)
+    tf.config.threading.set_intra_op_parallelism_threads(FLAGS.intra_op_parallelism_threads)
+    tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(FLAGS.random_seed)
+    tf.debugging.set_log_device_placement(FLAGS.log_placement)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, FLAGS.use_allow_growth)
+    console.say(
+        f"TensorFlow {tf.__version__} on {len(gpus)} GPU(s)" if gpus else f"TensorFlow on {os.cpu_count()} CPU cores"
+    )
+
+
+def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> dict[str, list[feeding.Corpus]]:
+    """Read and check the CSV files of every purpose; the training files make one set."""
+    train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
+    purposes = {
+        "train": (train, FLAGS.limit_train),
+        "dev": ([[path] for path in FLAGS.dev_files if train], FLAGS.limit_dev),
+        "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
+        "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
+    }
+    return {
+        purpose: [feeding.load_corpus(paths, alphabet, features, limit, FLAGS.strict_data, console) for paths in groups]
+        for purpose, (groups, limit) in purposes.items()
+    }
+
+
+def dry_run(trainer: Trainer, console: Console) -> None:
+    """Try the longest batch and estimate what an epoch takes; nothing is written."""
+    data, model = trainer.train, trainer.model
+    plan = trainer.plan()
+    longest = max(plan, key=lambda members: len(members) * max(data.n_frames[member] for member in members))
+    batch = next(read(model, data, [longest], console))
+    for _ in range(2):  # the first call compiles
+        began = time.monotonic()
+        losses, _ = model.train_step(*tensors(batch), 0, 0.0)
+        losses.numpy()
+        seconds = time.monotonic() - began
+    frames = sum(len(members) * max(data.n_frames[member] for member in members) for members in plan)
+    epoch = seconds * frames / (len(longest) * max(data.n_frames[member] for member in longest))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
+    console.say(f"The longest batch ({len(longest)} utterances, {batch.n_samples.max() / model.features.sample_rate:.1f} s)"
+                f" takes {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches about {duration(epoch)},"
+                f" {FLAGS.epochs} epochs {duration(abs(FLAGS.epochs) * epoch)}. Nothing was written.")  # fmt: skip
+
+
+def main() -> None:
+    """Do what the flags ask for: train, test, transcribe."""
+    parse_flags(sys.argv)
+    console = Console(FLAGS.log_level, FLAGS.show_progressbar)
+    for name, notice in commandline.RETIRED.items():
+        if FLAGS[name].present:
+            console.warn(f"--{name} is accepted for old command lines only: {notice}.")
+    alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
+    features = feature_set()
+    sets = load_sets(alphabet, features, console)
+    start_tensorflow(console)
+    model = make_model(alphabet, features)

@@ -1,0 +1,236 @@
+"""Checkpoints: written atomically, read back with a fallback, described by the run.json beside them.
+
+A checkpoint is a TensorFlow tensor bundle (KIND-STEP.index and KIND-STEP.data-00000-of-00001, the
+format of tf.train.Saver) whose variables are stored by name, plus one JSON string that holds the state
+of the training loop. Any tool that reads TensorFlow checkpoints can read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from util import tf
+from util.errors import CheckpointError
+
+STATE = "deepspeech/state"
+STATE_FILES = {"train": "checkpoint", "best_dev": "best_dev_checkpoint"}  # as tf.train.latest_checkpoint reads
+RUN_FILE = "run.json"
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint's files are cut short or altered; an older one may still be good."""
+
+
+def save_checkpoint(
+    directory: Path, kinds: Iterable[str], step: int, tensors: Mapping[str, Any], state: Mapping[str, Any]
+) -> None:
+    """Write one checkpoint and publish it under each of `kinds`, in that order.
+
+    A process killed at any moment leaves either the whole checkpoint or none of that name: the
+    files are written beside, flushed to the disk and renamed, the index last.
+
+    Args:
+        directory: where; made if absent.
+        kinds: `train`, `best_dev`; the files are KIND-STEP.*.
+        step: number of optimiser steps done.
+        tensors: variables or arrays by name.
+        state: JSON values.
+
+    Raises:
+        CheckpointError: the files cannot be written.
+    """
+    values = {**tensors, STATE: json.dumps(state)}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        scratch = directory / ".saving"
+        shutil.rmtree(scratch, ignore_errors=True)  # what a killed process left behind
+        scratch.mkdir()
+        tf.raw_ops.SaveV2(
+            prefix=str(scratch / "part"),
+            tensor_names=list(values),
+            shape_and_slices=[""] * len(values),
+            tensors=[tf.convert_to_tensor(value) for value in values.values()],
+        )
+        for kind in kinds:
+            _publish(scratch / "part", directory / f"{kind}-{step}")
+            latest = f'model_checkpoint_path: "{kind}-{step}"\n'
+            write_atomically(directory / STATE_FILES[kind], latest)
+        shutil.rmtree(scratch)
+    except (OSError, tf.errors.OpError) as error:
+        raise CheckpointError(
+            f"Cannot save step {step} to {directory}: {_first_line(error)}; earlier checkpoints there"
+            " are untouched. Make room or choose another --save_checkpoint_dir."
+        ) from error
+
+
+def _publish(written: Path, prefix: Path) -> None:
+    for ending in (".data-00000-of-00001", ".index"):
+        source, link = Path(f"{written}{ending}"), Path(f"{written}{ending}.link")
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        os.link(source, link)
+        link.replace(f"{prefix}{ending}")
+    sync_directory(prefix.parent)
+
+
+def remove_old_checkpoints(directory: Path, kind: str, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints of a kind; the index goes first."""
+    for prefix in list_checkpoints(directory, kind)[keep:]:
+        for ending in (".index", ".data-00000-of-00001"):
+            Path(f"{prefix}{ending}").unlink(missing_ok=True)
+
+
+def list_checkpoints(directory: Path, kind: str) -> list[Path]:
+    """Return the prefixes (KIND-STEP) of the checkpoints of a kind, newest first."""
+    name = re.compile(rf"{kind}-(\d+)\.index")
+    found = [name.fullmatch(path.name) for path in directory.glob(f"{kind}-*.index")]
+    steps = sorted((int(match[1]) for match in found if match), reverse=True)
+    return [directory / f"{kind}-{step}" for step in steps]
+
+
+def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a checkpoint into `variables` and return the state saved with it.
+
+    Raises:
+        DamagedCheckpointError: a file is damaged.
+        CheckpointError: a variable is missing or of another shape.
+    """
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        shapes = reader.get_variable_to_shape_map()
+        for name, variable in variables.items():
+            if name not in shapes:
+                raise CheckpointError(f"{prefix} has no variable {name}: it is of another network.")
+            if shapes[name] != variable.shape.as_list():
+                raise CheckpointError(
+                    f"{prefix} holds {name} of shape {shapes[name]}, the network of these flags wants"
+                    f" {variable.shape.as_list()}: use the flags it was trained with."
+                )
+            variable.assign(reader.get_tensor(name))
+        state: dict[str, Any] = json.loads(reader.get_tensor(STATE)) if STATE in shapes else {}
+    except (OSError, IndexError, RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise DamagedCheckpointError(f"{prefix} is damaged: {_first_line(error)}.") from error
+    return state
+
+
+def load_first(
+    directory: Path, kinds: Sequence[str], variables: Mapping[str, Any], warn: Callable[[str], None]
+) -> tuple[Path, dict[str, Any]] | None:
+    """Load the newest readable checkpoint of the first kind that has one.
+
+    Args:
+        directory: where to look.
+        kinds: in order of preference.
+        variables: assigned by name.
+        warn: told of every damaged checkpoint that is passed over.
+
+    Returns:
+        Its prefix and its state; None where there are no checkpoints of these kinds.
+
+    Raises:
+        CheckpointError: there are checkpoints but none can be read, or they are of another network.
+    """
+    damaged = 0
+    for kind in kinds:
+        for prefix in list_checkpoints(directory, kind):
+            try:
+                return prefix, load_checkpoint(prefix, variables)
+            except DamagedCheckpointError as error:
+                warn(f"{error} Going back to the one before.")
+                damaged += 1
+    if damaged:
+        raise CheckpointError(
+            f"None of the {damaged} checkpoints in {directory} can be read: move them away to start afresh."
+        )
+    return None
+
+
+def check_network(directory: Path, network: Mapping[str, Any]) -> None:
+    """Compare the network of the flags with the one whose checkpoints lie in a directory.
+
+    Args:
+        directory: where a run.json may lie.
+        network: value by flag name, as given to `write_run` under "network".
+
+    Raises:
+        CheckpointError: they differ; both values and the flag are named.
+    """
+    for flag, made_with in read_run(directory).get("network", {}).items():
+        if flag in network and made_with != network[flag]:
+            raise CheckpointError(
+                f"The checkpoints in {directory} were made with {_shown(flag, made_with)}, this command"
+                f" says {_shown(flag, network[flag])}: use the same --{flag}, or another --checkpoint_dir."
+            )
+
+
+def _shown(flag: str, value: Any) -> str:
+    if isinstance(value, list):  # an alphabet
+        return f"--{flag} of {len(value)} labels ({shorten(''.join(value), 60)!r})"
+    return f"--{flag} {value}"
+
+
+def default_directory(csv_paths: Sequence[str]) -> Path:
+    """Return a directory of its own for the runs on a training set, named after the first CSV."""
+    paths = [Path(path).resolve() for path in csv_paths]
+    digest = hashlib.sha256("\n".join(map(str, paths)).encode()).hexdigest()[:8]
+    return Path("runs") / f"{paths[0].parent.name}-{paths[0].stem}-{digest}"
+
+
+def write_run(directory: Path, description: Mapping[str, Any]) -> None:
+    """Write run.json, the description of the run whose checkpoints lie beside it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(description, indent=1, ensure_ascii=False, sort_keys=True)
+    write_atomically(directory / RUN_FILE, text + "\n")
+
+
+def read_run(directory: Path) -> dict[str, Any]:
+    """Read run.json; an empty dict where there is none.
+
+    Raises:
+        CheckpointError: the file is there but is not what `write_run` writes.
+    """
+    path = directory / RUN_FILE
+    try:
+        description = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({_first_line(error)}): it describes the checkpoints beside it;"
+            " restore it, or move the directory away to start afresh."
+        ) from error
+    if not isinstance(description, dict):
+        raise CheckpointError(f"{path} holds {type(description).__name__}, expected a JSON object.")
+    return description
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a text file as a whole: write beside it, flush to the disk, rename."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Flush a directory's entries to the disk, so that a rename survives a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

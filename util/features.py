@@ -1,0 +1,196 @@
+"""Speech features: from samples to mel-frequency cepstra, one TensorFlow graph for every feature set.
+
+A feature set is data (`FeatureSet`): window, step, filterbank, cosine transform. Two are defined here,
+`classic` (DeepSpeech 0.1: the MFCC of the python_speech_features library, whose filterbank and lifter
+are the constants of the graph) and `streaming` (DeepSpeech 0.4 to 0.9.3 and Coqui STT: TensorFlow's
+AudioSpectrogram and Mfcc operations).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from util import tf
+
+Tensor = Any
+FloatArray = NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSet:
+    """What turns samples into feature vectors.
+
+    Attributes:
+        name: `classic` or `streaming`.
+        sample_rate: Hz.
+        window_ms: length of the analysis window, milliseconds.
+        step_ms: distance between feature vectors, milliseconds.
+        n_input: cepstra per feature vector.
+    """
+
+    name: str
+    sample_rate: int = 16000
+    window_ms: float = 25
+    step_ms: float = 20
+    n_input: int = 26
+
+    @property
+    def window(self) -> int:
+        """Samples in a window."""
+        return round(self.sample_rate * self.window_ms / 1000)
+
+    @property
+    def step(self) -> int:
+        """Samples from one feature vector to the next."""
+        return round(self.sample_rate * self.step_ms / 1000)
+
+    @property
+    def fft_size(self) -> int:
+        """Points of the Fourier transform: the power of two that holds a window, at least 512."""
+        return max(512, 1 << (self.window - 1).bit_length())
+
+    @property
+    def pads_last_window(self) -> bool:
+        """Whether samples left over at the end are filled up with zeros to one more window."""
+        return self.name == "classic"
+
+    def frames(self, n_samples: int) -> int:
+        """Count the feature vectors of `n_samples` samples (at `sample_rate`)."""
+        if self.pads_last_window:
+            # python_speech_features counts windows at half our step; every second one is kept
+            half_steps = -(-max(0, n_samples - self.window) // (self.step // 2))
+            return half_steps // 2 + 1
+        return max(0, 1 + (n_samples - self.window) // self.step)
+
+
+def mfcc(samples: Tensor, n_samples: Tensor, features: FeatureSet) -> tuple[Tensor, Tensor]:
+    """Compute the cepstra of a batch of utterances.
+
+    Args:
+        samples: int16 [batch, samples], zero padded.
+        n_samples: int32 [batch], valid samples of each utterance.
+        features: the feature set.
+
+    Returns:
+        float32 [batch, time, n_input], zero behind the valid frames, and int32 [batch], the number of
+        valid frames (equal to `features.frames`).
+    """
+    graph = _classic if features.name == "classic" else _streaming
+    feature_len = _frame_counts(n_samples, features)
+    time = tf.reduce_max(feature_len)
+    missing = tf.maximum(0, (time - 1) * features.step + features.window - tf.shape(samples)[1])
+    signal = tf.pad(samples, [[0, 0], [0, missing]])
+    valid = tf.sequence_mask(feature_len, time)[:, :, tf.newaxis]
+    vectors = graph(signal, n_samples, features)[:, :time]
+    return tf.where(valid, vectors, 0.0), feature_len
+
+
+def whiten(vectors: Tensor, feature_len: Tensor) -> Tensor:
+    """Shift and scale each utterance to mean 0 and deviation 1 over its valid frames.
+
+    Args:
+        vectors: float32 [batch, time, n_input], zero behind the valid frames.
+        feature_len: int32 [batch].
+
+    Returns:
+        float32 [batch, time, n_input], zero behind the valid frames.
+    """
+    valid = tf.cast(tf.sequence_mask(feature_len, tf.shape(vectors)[1]), tf.float32)[..., tf.newaxis]
+    count = tf.maximum(tf.cast(feature_len, tf.float32), 1.0)[:, tf.newaxis, tf.newaxis]
+    mean = tf.reduce_sum(vectors, 1, keepdims=True) / count
+    centred = (vectors - mean) * valid
+    variance = tf.reduce_sum(tf.square(centred), 1, keepdims=True) / count
+    return centred / tf.sqrt(variance + 1e-10)
+
+
+def _classic(signal: Tensor, n_samples: Tensor, features: FeatureSet) -> Tensor:
+    """Follow python_speech_features.mfcc(numcep=26) and keep every second vector.
+
+    Up to the power spectrum in float64, as there: beside the strong partials of a rectangular window
+    the weakest bands carry fewer digits than their logarithm needs in float32.
+    """
+    signal = tf.cast(signal, tf.float64)
+    emphasised = tf.concat([signal[:, :1], signal[:, 1:] - 0.97 * signal[:, :-1]], 1)
+    # the library pads behind the pre-emphasis: the step down to the padding must not be seen
+    emphasised *= tf.sequence_mask(n_samples, tf.shape(signal)[1], tf.float64)
+    power = _power_spectrum(emphasised, features) / features.fft_size
+    power = tf.cast(power, tf.float32)
+    bands = power @ _classic_filterbank(features)
+    cepstra = tf.math.log(_positive(bands)) @ _classic_transform(features)
+    log_energy = tf.math.log(_positive(tf.reduce_sum(power, 2, keepdims=True)))
+    return tf.concat([log_energy, cepstra[..., 1:]], 2)
+
+
+def _streaming(signal: Tensor, _n_samples: Tensor, features: FeatureSet) -> Tensor:
+    """Follow TensorFlow's AudioSpectrogram (squared magnitude, Hann window) and Mfcc operations."""
+    signal = tf.cast(signal, tf.float32) / 32768.0
+    window = tf.signal.hann_window(features.window, periodic=True)
+    magnitude = tf.sqrt(_power_spectrum(signal, features, window))
+    bands = magnitude @ _streaming_filterbank(features)
+    return tf.math.log(tf.maximum(bands, 1e-12)) @ _cosine_transform(40, features.n_input)
+
+
+def _power_spectrum(signal: Tensor, features: FeatureSet, window: Tensor = 1.0) -> Tensor:
+    """Return the squared magnitudes, float32 [batch, time, fft_size / 2 + 1]."""
+    frames = tf.signal.frame(signal, features.window, features.step)  # [batch, time, window]
+    spectrum = tf.signal.rfft(frames * window, [features.fft_size])
+    return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+
+
+def _positive(x: Tensor) -> Tensor:
+    """Replace exact zeros by the smallest step of a float64, as python_speech_features does."""
+    return tf.where(x == 0, np.float32(np.finfo(float).eps), x)
+
+
+def _frame_counts(n_samples: Tensor, features: FeatureSet) -> Tensor:
+    """Count frames in the graph: `FeatureSet.frames` on int32 [batch]."""
+    if features.pads_last_window:
+        return -(-tf.maximum(0, n_samples - features.window) // (features.step // 2)) // 2 + 1
+    return tf.maximum(0, 1 + (n_samples - features.window) // features.step)
+
+
+def _cosine_transform(n_bands: int, n_cepstra: int) -> FloatArray:
+    """Return the type-II cosine transform, float32 [n_bands, n_cepstra], all rows of equal scale."""
+    angle = np.pi / n_bands * np.outer(np.arange(n_bands) + 0.5, np.arange(n_cepstra))
+    return (np.sqrt(2 / n_bands) * np.cos(angle)).astype(np.float32)
+
+
+def _classic_filterbank(features: FeatureSet) -> FloatArray:
+    """Return the library's 26 triangular mel filters, float32 [fft_size / 2 + 1, n_input]."""
+    from python_speech_features import get_filterbanks  # noqa: PLC0415 - slow to import
+
+    banks = get_filterbanks(features.n_input, features.fft_size, features.sample_rate)
+    return np.asarray(banks.T, np.float32)
+
+
+def _classic_transform(features: FeatureSet) -> FloatArray:
+    """Return cosine transform and lifter in one matrix, float32 [n_input, n_input]."""
+    from python_speech_features import lifter  # noqa: PLC0415 - slow to import
+
+    return np.asarray(lifter(_cosine_transform(features.n_input, features.n_input), 22), np.float32)
+
+
+def _streaming_filterbank(features: FeatureSet) -> FloatArray:
+    """Return the 40 mel filters of the Mfcc operation, float32 [fft_size / 2 + 1, 40].
+
+    Each spectrum bin between 20 Hz and half the sample rate is shared linearly, on the mel scale,
+    between the two bands whose centres lie around it (tensorflow/core/kernels/mfcc_mel_filterbank.cc).
+    """
+    n_bands, low, high = 40, 20.0, features.sample_rate / 2
+    edges = np.linspace(_mel(low), _mel(high), n_bands + 2)
+    bin_width = features.sample_rate / features.fft_size  # Hz
+    bins = np.arange(features.fft_size // 2 + 1)
+    mel = _mel(bins * bin_width)
+    rising = (mel[:, np.newaxis] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - mel[:, np.newaxis]) / (edges[2:] - edges[1:-1])
+    used = (bins >= int(1.5 + low / bin_width)) & (bins <= int(high / bin_width))
+    weights = np.clip(np.minimum(rising, falling), 0, None) * used[:, np.newaxis]
+    return weights.astype(np.float32)
+
+
+def _mel(hertz: Any) -> Any:
+    return 1127.0 * np.log1p(hertz / 700.0)

@@ -1,0 +1,282 @@
+"""From CSV rows to padded batches: the check before training, the plan of an epoch, the reading ahead.
+
+A plan is a pure function of lengths, seed and epoch, so that a position in training is two numbers,
+(epoch, batch), and a resumed run sees exactly the batches that were still to come.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from util.audio import AudioInfo, read_audio, read_info, resampled_length
+from util.corpus import Fault, Utterance, read_csv, summarize_faults
+from util.ctc import frames_needed
+from util.errors import AudioError, DataError
+from util.features import FeatureSet
+from util.text import Alphabet
+
+READERS = 8  # threads; reading waits for the disk more than it computes
+WINDOW_BATCHES = 32  # batches among which utterances are sorted by length before they are cut
+BATCHES_AHEAD = 3  # read while the network trains
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sample:
+    """An utterance that passed the check: its labels, int32 [labels], and its length in frames."""
+
+    utterance: Utterance
+    labels: NDArray[np.int32]
+    n_frames: int
+    duration_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """Utterances padded to one length.
+
+    Attributes:
+        members: positions of the utterances in the set.
+        samples: int16 [batch, samples].
+        n_samples: int32 [batch].
+        labels: int32 [batch, labels].
+        label_len: int32 [batch].
+        errors: a sentence for each utterance that could not be read and is not in the batch.
+        waited_s: seconds for which the batch was waited for.
+    """
+
+    members: list[int]
+    samples: NDArray[np.int16]
+    n_samples: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    label_len: NDArray[np.int32]
+    errors: list[str]
+    waited_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The utterances of some CSV files: those fit for use, and the faults of the others.
+
+    Attributes:
+        name: the CSV files as given.
+        samples: in the order of the files.
+        faults: rows left out.
+        converted: how many utterances had another sample rate (Hz) or were not mono, by what they were.
+    """
+
+    name: str
+    samples: list[Sample]
+    faults: list[Fault]
+    converted: collections.Counter[str]
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of audio in `samples`."""
+        return sum(sample.duration_s for sample in self.samples)
+
+    @functools.cached_property
+    def n_frames(self) -> list[int]:
+        """Feature vectors of every sample."""
+        return [sample.n_frames for sample in self.samples]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A digest that changes when an utterance, its transcript or the order changes."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            utterance = sample.utterance
+            digest.update(f"{utterance.wav_filename}\0{utterance.transcript}\0{sample.n_frames}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def describe(self) -> list[str]:
+        """Return the lines that tell what the check found."""
+        hours = self.duration_s / 3600
+        lines = [f"{self.name}: {len(self.samples)} utterances, {hours:.2f} h"]
+        lines += [f"  {count} {what}" for what, count in sorted(self.converted.items())]
+        return lines + summarize_faults(self.faults, len(self.samples) + len(self.faults))
+
+
+def load_corpus(
+    paths: Sequence[str],
+    alphabet: Alphabet,
+    features: FeatureSet,
+    limit: int = 0,
+    progress: Callable[[int], Callable[[], None]] = lambda total: lambda: None,
+) -> Corpus:
+    """Read CSV files and sort out the rows that cannot be trained or tested on.
+
+    An utterance is fit for use when its audio can be read, its transcript is not empty and written in
+    the alphabet, and it has at least as many frames as CTC needs for its labels.
+
+    Args:
+        paths: CSV files, which make one set.
+        alphabet: the labels of the network.
+        features: the feature set; its sample rate and step decide the number of frames.
+        limit: look at the first rows only; 0: all.
+        progress: told the number of rows; what it returns is called after each.
+
+    Raises:
+        DataError: a CSV cannot be read.
+    """
+    utterances = [utterance for path in paths for utterance in read_csv(path)][: limit or None]
+    advance = progress(len(utterances))
+    corpus = Corpus(",".join(paths), [], [], collections.Counter())
+    with ThreadPoolExecutor(READERS) as pool:
+        for utterance, info in zip(utterances, pool.map(_info_or_error, utterances), strict=True):
+            found = _check(utterance, info, alphabet, features)
+            if isinstance(found, Fault):
+                corpus.faults.append(found)
+            elif isinstance(info, AudioInfo):
+                corpus.samples.append(found)
+                corpus.converted.update(_conversions(info, features.sample_rate))
+            advance()
+    return corpus
+
+
+def _conversions(info: AudioInfo, sample_rate: int) -> Iterator[str]:
+    if info.sample_rate != sample_rate:
+        yield f"resampled from {info.sample_rate} to {sample_rate} Hz"
+    if info.channels > 1:
+        yield f"mixed down from {info.channels} channels"
+
+
+def _info_or_error(utterance: Utterance) -> AudioInfo | AudioError:
+    try:
+        return read_info(utterance.path)
+    except AudioError as error:
+        return error
+
+
+def _check(
+    utterance: Utterance, info: AudioInfo | AudioError, alphabet: Alphabet, features: FeatureSet
+) -> Sample | Fault:
+    if isinstance(info, AudioError):
+        return Fault(utterance, "unreadable audio", str(info))
+    if not utterance.transcript:
+        return Fault(utterance, "empty transcript", "The transcript is empty; write what is said.")
+    try:
+        labels = alphabet.encode(utterance.transcript)
+    except DataError as error:
+        return Fault(utterance, "character not in alphabet", str(error))
+    n_frames = features.frames(resampled_length(info.n_samples, info.sample_rate, features.sample_rate))
+    needed = frames_needed(labels)
+    if n_frames < max(needed, 1):
+        return Fault(
+            utterance,
+            "too short for its transcript",
+            f"{info.duration_s:.2f} s of audio make {n_frames} frames of {features.step_ms:g} ms, the"
+            f" transcript of {len(labels)} labels needs at least {needed}: cut the transcript to what"
+            " is said, or leave the row out.",
+        )
+    return Sample(utterance, np.array(labels, np.int32), n_frames, info.duration_s)
+
+
+def plan_batches(
+    n_frames: Sequence[int], batch_size: int, batch_frames: int = 0, *, descending: bool = False
+) -> list[list[int]]:
+    """Cut a set into batches in order of length, which is the order that pads least.
+
+    Args:
+        n_frames: length of every utterance.
+        batch_size: utterances per batch at most.
+        batch_frames: frames per batch at most, padding included; 0 for no such limit. A single
+            utterance longer than it makes a batch of its own.
+        descending: longest first.
+
+    Returns:
+        Positions of the utterances of each batch; every utterance is in exactly one.
+    """
+    order = np.argsort(np.asarray(n_frames, np.int64), kind="stable")
+    return _cut(order[::-1] if descending else order, n_frames, batch_size, batch_frames)
+
+
+def plan_epoch(
+    n_frames: Sequence[int], batch_size: int, batch_frames: int, *, seed: int, epoch: int
+) -> list[list[int]]:
+    """Plan a training epoch: shuffled, in batches of like length.
+
+    The utterances are shuffled, sorted by length within windows of `WINDOW_BATCHES` batches, cut, and
+    the batches shuffled: little padding, and different companions in every epoch. Arguments and result
+    as of `plan_batches`.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(n_frames))
+    window = WINDOW_BATCHES * batch_size
+    batches: list[list[int]] = []
+    for start in range(0, len(order), window):
+        part = sorted(order[start : start + window].tolist(), key=lambda member: n_frames[member])
+        batches += _cut(part, n_frames, batch_size, batch_frames)
+    return [batches[place] for place in random.permutation(len(batches))]
+
+
+def _cut(order: Sequence[int] | NDArray[np.int64], n_frames: Sequence[int], size: int, budget: int) -> list[list[int]]:
+    batches: list[list[int]] = []
+    longest = 0
+    for member in map(int, order):
+        longest = max(longest, n_frames[member])
+        full = not batches or len(batches[-1]) == size
+        if full or (budget and (len(batches[-1]) + 1) * longest > budget):
+            batches.append([])
+            longest = n_frames[member]
+        batches[-1].append(member)
+    return batches
+
+
+def read_batches(samples: Sequence[Sample], plan: Iterable[Sequence[int]], sample_rate: int) -> Iterator[Batch]:
+    """Read the batches of a plan in order, a few ahead of the one in use.
+
+    A file that has become unreadable since the check is left out of its batch and named in `errors`;
+    a batch of which nothing can be read comes out empty.
+
+    Args:
+        samples: the set.
+        plan: positions in it, batch by batch.
+        sample_rate: Hz.
+    """
+    plan = iter(plan)
+    with ThreadPoolExecutor(BATCHES_AHEAD) as pool:
+        ahead = collections.deque(
+            pool.submit(read_batch, samples, members, sample_rate) for members in itertools.islice(plan, BATCHES_AHEAD)
+        )
+        try:
+            while ahead:
+                asked = time.monotonic()
+                batch = ahead.popleft().result()
+                yield dataclasses.replace(batch, waited_s=time.monotonic() - asked)
+                for members in itertools.islice(plan, 1):
+                    ahead.append(pool.submit(read_batch, samples, members, sample_rate))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_batch(samples: Sequence[Sample], members: Sequence[int], sample_rate: int) -> Batch:
+    """Read and pad one batch; see `read_batches`."""
+    audio, readable, errors = [], [], []
+    for member in members:
+        try:
+            audio.append(read_audio(samples[member].utterance.path, sample_rate))
+            readable.append(member)
+        except AudioError as error:
+            errors.append(f"{samples[member].utterance.source}:{samples[member].utterance.line}: {error}")
+    labels = [samples[member].labels for member in readable]
+    return Batch(readable, *_padded(audio, np.int16), *_padded(labels, np.int32), errors)
+
+
+def _padded(rows: Sequence[NDArray[Any]], dtype: type) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Stack rows of different lengths into a table filled up with zeros; return it and the lengths."""
+    lengths = np.array([len(row) for row in rows], np.int32)
+    table = np.zeros([len(rows), max(lengths, default=0)], dtype)
+    for line, row in zip(table, rows, strict=True):
+        line[: len(row)] = row
+    return table, lengths
