@@ -20,7 +20,7 @@ from util.errors import AudioError
 _SUPPORTED = "WAV, FLAC, OGG or MP3"
 _FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
 _BLOCK = 1 << 20  # samples read at a time: nearly always the whole utterance
-_LONGEST = 3_600_000  # s; a header that promises more does not know
+_LONGEST = 3_600_000  # s; libsndfile gives a larger number for an unknown length
 _UNKNOWN_WAV_SIZE = 0x7FFF0000  # bytes; written into the header by programs that could not seek
 _OGG_PAGE = 65307  # bytes, the largest page (RFC 3533, section 6)
 _OGG_HEADER = 27  # bytes, without the table of segments
@@ -181,6 +181,11 @@ def _open(path: str | Path) -> Iterator[Any]:
         with soundfile.SoundFile(str(path)) as file:
             if file.format not in _FORMATS:
                 raise _unsupported(path, file.format_info.split(" (")[0])
+            if file.frames > _LONGEST * file.samplerate:
+                raise AudioError(
+                    f"{path} does not say how long it is, as FLAC that was written into a pipe; "
+                    "convert it again, from file to file"
+                )
             opened = True
             yield file
     except soundfile.SoundFileError:
@@ -190,9 +195,7 @@ def _open(path: str | Path) -> Iterator[Any]:
 
 
 def _knows_length(path: str | Path, file: Any) -> bool:
-    """Return False where the length in the header is absent or a guess."""
-    if file.frames > _LONGEST * file.samplerate:  # FLAC made in a pipe
-        return False
+    """Return False for an MP3 whose length is a guess."""
     if file.format != "MP3":
         return True
     # Without one of these headers the length is the bit rate of the first frame extrapolated.

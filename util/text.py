@@ -117,6 +117,8 @@ class Alphabet:
 
     def _scan(self, text: str) -> tuple[list[int], list[str]]:
         text = normalize(text)
+        if self._longest == 1 and self._ids.keys() >= set(text):
+            return [self._ids[ch] for ch in text], []  # nearly always, and several times faster
         ids: list[int] = []
         missing: dict[str, None] = {}
         start = 0
