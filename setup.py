@@ -1,7 +1,7 @@
 """Makes an editable training environment of this checkout: `pip install -e .`.
 
-Nothing is packaged: DeepSpeech.py and bin/ run from the checkout, and `util` is too common a name to
-put on everybody's path. The published package `deepspeech` is the one in native_client/python.
+Nothing is packaged: DeepSpeech.py and bin/ run from the checkout, and `util` is too common a name
+to put on everybody's path. The published package `deepspeech` is the one in native_client/python.
 """
 
 import sys
@@ -10,9 +10,9 @@ from setuptools import setup
 
 if not (3, 11) <= sys.version_info[:2] < (3, 14):
     sys.exit(
-        f"DeepSpeech trains with Python 3.11, 3.12 or 3.13 (those TensorFlow 2.21 runs on), and this is "
-        f"Python {sys.version_info[0]}.{sys.version_info[1]}: make the environment with one of them, "
-        "for instance `PYTHON=python3.12 bin/make-env.sh`."
+        f"This is Python {sys.version_info[0]}.{sys.version_info[1]}, and DeepSpeech trains with "
+        "3.11, 3.12 or 3.13, those its TensorFlow runs on: make the environment with one of them, "
+        "as in `PYTHON=python3.12 bin/make-env.sh`."
     )
 
 setup(

@@ -22,7 +22,7 @@ wanted() {
 }
 
 is_ready() {
-  wanted "$1" | cmp -s - ".venv/made-from/$1"
+  [[ -f .venv/made-from/$1 && $(wanted "$1") == "$(cat ".venv/made-from/$1")" ]]
 }
 
 suits() {
@@ -56,7 +56,8 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 requirements=${1:-requirements.txt}
-[[ -f $requirements ]] || fail "there is no $requirements in $PWD: give requirements.txt or requirements_dev.txt."
+[[ -f $requirements && $requirements != */* ]] ||
+  fail "'$requirements' is no requirements file of $PWD: give requirements.txt or requirements_dev.txt."
 
 made_with=$(version_of .venv/bin/python || true)
 if [[ -n ${PYTHON:-} && $(version_of "$PYTHON" || true) != "$made_with" ]]; then
