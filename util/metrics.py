@@ -1,0 +1,189 @@
+"""Word and character error rates, and the report of a test."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rapidfuzz.distance import Levenshtein
+
+from util.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One tested utterance.
+
+    Attributes:
+        wav_filename: path of its audio.
+        reference: what was said.
+        hypothesis: what was recognised.
+        loss: of the reference.
+        char_distance: edits (Levenshtein) between the two, in characters with spaces.
+        char_length: characters in the reference.
+        word_distance: edits in words.
+        word_length: words in the reference.
+    """
+
+    wav_filename: str
+    reference: str
+    hypothesis: str
+    loss: float
+    char_distance: int
+    char_length: int
+    word_distance: int
+    word_length: int
+
+    @property
+    def cer(self) -> float:
+        """The character error rate; insertions can bring it above 1."""
+        return self.char_distance / max(1, self.char_length)
+
+    @property
+    def wer(self) -> float:
+        """The word error rate; insertions can bring it above 1."""
+        return self.word_distance / max(1, self.word_length)
+
+
+def score(wav_filename: str, reference: str, hypothesis: str, loss: float) -> Sample:
+    """Compare a hypothesis with its reference, in characters and in words between white space."""
+    words = reference.split()
+    return Sample(
+        wav_filename=wav_filename,
+        reference=reference,
+        hypothesis=hypothesis,
+        loss=loss,
+        char_distance=Levenshtein.distance(reference, hypothesis),
+        char_length=len(reference),
+        word_distance=Levenshtein.distance(words, hypothesis.split()),
+        word_length=len(words),
+    )
+
+
+def word_error_rate(samples: Iterable[Sample]) -> float:
+    """Return edits over reference words of a whole set; NaN without samples."""
+    return _rate([(sample.word_distance, sample.word_length) for sample in samples])
+
+
+def character_error_rate(samples: Iterable[Sample]) -> float:
+    """Return edits over reference characters of a whole set; NaN without samples."""
+    return _rate([(sample.char_distance, sample.char_length) for sample in samples])
+
+
+def mean_loss(samples: Iterable[Sample]) -> float:
+    """Return the mean of the samples' losses; NaN without samples."""
+    losses = [sample.loss for sample in samples]
+    return math.fsum(losses) / len(losses) if losses else math.nan
+
+
+def pick_samples(
+    samples: Iterable[Sample], count: int
+) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Pick the best, median and worst samples by WER, then by loss.
+
+    A sample is in one group at most. With fewer than 3 `count` samples each group gets a third,
+    the best being served first and the median last: one sample is best, of two one is worst.
+
+    Args:
+        samples: in any order.
+        count: most samples in each group.
+
+    Returns:
+        The best, best first; the median, better first; the worst, worst first.
+    """
+    ranked = sorted(samples, key=_rank)
+    n_best, n_worst, n_median = (min(max(0, count), (len(ranked) + k) // 3) for k in (2, 1, 0))
+    start = max(n_best, (len(ranked) - n_median) // 2)
+    return (
+        ranked[:n_best],
+        ranked[start : start + n_median],
+        ranked[len(ranked) - n_worst :][::-1],
+    )
+
+
+def format_report(name: str, samples: Sequence[Sample], count: int) -> list[str]:
+    """Return the lines that tell how a test went.
+
+    Args:
+        name: of the test set, for the first line.
+        samples: all of the set.
+        count: how many of the best, median and worst to show.
+    """
+    lines = [
+        f"Test on {name} - WER: {word_error_rate(samples):.6f}, "
+        f"CER: {character_error_rate(samples):.6f}, loss: {mean_loss(samples):.6f}"
+    ]
+    for title, group in zip(("Best", "Median", "Worst"), pick_samples(samples, count), strict=True):
+        if group:
+            lines.append(f"{title} by WER:")
+        for sample in group:
+            lines += [
+                f"  WER: {sample.wer:.6f}, CER: {sample.cer:.6f}, loss: {sample.loss:.6f}",
+                f"    wav: {Path(sample.wav_filename).absolute().as_uri()}",
+                f'    src: "{sample.reference}"',
+                f'    res: "{sample.hypothesis}"',
+            ]
+    return lines
+
+
+def samples_to_json(samples: Iterable[Sample]) -> list[dict[str, Any]]:
+    """Return samples under the keys of the predecessors' `--test_output_file`.
+
+    A loss that is not a finite number is None, since JSON has no other way to write it.
+    """
+    return [
+        {
+            "wav_filename": sample.wav_filename,
+            "src": sample.reference,
+            "res": sample.hypothesis,
+            "loss": sample.loss if math.isfinite(sample.loss) else None,
+            "char_distance": sample.char_distance,
+            "char_length": sample.char_length,
+            "word_distance": sample.word_distance,
+            "word_length": sample.word_length,
+            "cer": sample.cer,
+            "wer": sample.wer,
+        }
+        for sample in samples
+    ]
+
+
+def write_samples_json(path: str | Path, samples: Iterable[Sample]) -> None:
+    """Write `samples_to_json` to a file, atomically.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    text = json.dumps(samples_to_json(samples), ensure_ascii=False, allow_nan=False, indent=1)
+    _write_atomically(Path(path), f"{text}\n".encode())
+
+
+def _rate(pairs: Sequence[tuple[int, int]]) -> float:
+    if not pairs:
+        return math.nan
+    return sum(distance for distance, _ in pairs) / max(1, sum(length for _, length in pairs))
+
+
+def _rank(sample: Sample) -> tuple[float, float]:
+    return sample.wer, math.inf if math.isnan(sample.loss) else sample.loss
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
