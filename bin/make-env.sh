@@ -26,7 +26,7 @@ is_ready() {
 }
 
 suits() {
-  "$1" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+  "$1" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' &>/dev/null
 }
 
 version_of() {

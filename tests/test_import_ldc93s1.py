@@ -170,8 +170,8 @@ def test_usage_errors(tmp_path):
     assert done.returncode == 2
     assert done.stderr == (
         f"import_ldc93s1.py: --source {tmp_path}/missing: there is no file {tmp_path}/missing; "
-        "give a web address, a folder with LDC93S1.wav and LDC93S1.txt, or a WAV file with its .txt "
-        "beside it\n"
+        "give a web address, a folder with LDC93S1.wav and LDC93S1.txt, or a WAV file with its "
+        ".txt beside it\n"
     )
     assert run().returncode == 2
 

@@ -50,16 +50,7 @@ def download(
     """
 
     def fault_of(file: Path) -> str | None:
-        if size is not None and _size(file) != size:
-            return f"has {_size(file)} bytes, expected {size}"
-        if sha256 is not None and (found := _sha256(file)) != sha256.lower():
-            return f"has the SHA-256 checksum {found}, expected {sha256}"
-        try:
-            if check:
-                check(file)
-        except DataError as error:
-            return str(error)
-        return None
+        return _fault(file, sha256, size, check)
 
     if path.is_file() and fault_of(path) is None:
         return
@@ -144,6 +135,25 @@ def _append(response: Any, part: Path, progress: Progress | None) -> None:
                 progress(done, total)
     if total is not None and done != total:
         raise ConnectionError(f"the connection ended after {done} of {total} bytes")
+
+
+def _fault(
+    file: Path,
+    sha256: str | None,
+    size: int | None,
+    check: Callable[[Path], object] | None,
+) -> str | None:
+    """Say what is wrong with a file that has arrived, if anything."""
+    if size is not None and _size(file) != size:
+        return f"has {_size(file)} bytes, expected {size}"
+    if sha256 is not None and (found := _sha256(file)) != sha256.lower():
+        return f"has the SHA-256 checksum {found}, expected {sha256}"
+    try:
+        if check:
+            check(file)
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def _reason(error: Exception) -> str:
