@@ -172,9 +172,9 @@ def test_another_python_on_the_path_is_found(checkout):
 
 
 def test_requirements_that_are_not_there(checkout):
-    status, message, calls = checkout.make("requirments.txt")
+    status, message, calls = checkout.make("other.txt")
     assert (status, calls) == (1, [])
     assert message == (
-        f"bin/make-env.sh: 'requirments.txt' is no requirements file of {checkout.root}: give "
+        f"bin/make-env.sh: 'other.txt' is no requirements file of {checkout.root}: give "
         "requirements.txt or requirements_dev.txt."
     )
