@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Makes .venv, the environment every program here runs in, or leaves it alone when it is up to date.
+#
+#   bin/make-env.sh [requirements file]
+#
+# The requirements file is requirements.txt (training, the default) or requirements_dev.txt (what
+# `make` needs as well). PYTHON=python3.12 chooses the interpreter; without it the first Python 3.11,
+# 3.12 or 3.13 on the path is taken. Needs no root rights. The first time takes a few minutes and
+# 2 GB of disk. An installation that was interrupted, or whose requirements changed, is made anew.
+
+set -euo pipefail
+
+fail() {
+  echo "bin/make-env.sh: $1" >&2
+  exit 1
+}
+
+# A stamp holds the requirements it stands for, included ones too, and is written last.
+wanted() {
+  cat "$1"
+  sed -n 's/^-r //p' "$1" | while read -r included; do cat "$included"; done
+}
+
+is_ready() {
+  [[ -f .venv/made-from/$1 && $(wanted "$1") == "$(cat ".venv/made-from/$1")" ]]
+}
+
+suits() {
+  "$1" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' &>/dev/null
+}
+
+version_of() {
+  "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
+find_python() {
+  if [[ -n ${PYTHON:-} ]]; then
+    suits "$PYTHON" || fail "PYTHON=$PYTHON is no Python 3.11, 3.12 or 3.13 with its venv module: name one that is."
+    echo "$PYTHON"
+    return
+  fi
+  local candidate
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if suits "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+  fail "no Python 3.11, 3.12 or 3.13 with its venv module is on the path (python3 is ${found:-missing}): \
+install one (Debian and Ubuntu: python3.12 and python3.12-venv) or name it, as in PYTHON=/opt/bin/python3.12."
+}
+
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+  exit 0
+fi
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+requirements=${1:-requirements.txt}
+[[ -f $requirements && $requirements != */* ]] ||
+  fail "'$requirements' is no requirements file of $PWD: give requirements.txt or requirements_dev.txt."
+
+made_with=$(version_of .venv/bin/python || true)
+if [[ -n ${PYTHON:-} && $(version_of "$PYTHON" || true) != "$made_with" ]]; then
+  made_with=
+fi
+if [[ -n $made_with ]] && is_ready "$requirements"; then
+  exit 0
+fi
+
+# What is there may be added to only if all of it is what its requirements still ask.
+sound=$made_with
+for stamp in .venv/made-from/*; do
+  name=${stamp##*/}
+  if [[ ! -f $name ]] || ! is_ready "$name"; then
+    sound=
+  fi
+done
+
+found=$(version_of python3 || true)
+if [[ -z $sound ]]; then
+  python=$(find_python)
+  echo "Making .venv with Python $(version_of "$python") from $requirements (a few minutes the first time)."
+  rm -rf .venv
+  "$python" -m venv .venv || fail "$python could not make $PWD/.venv: see its message above."
+else
+  echo "Adding what $requirements asks to .venv."
+fi
+rm -rf .venv/made-from
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements" ||
+  fail "pip could not install $requirements (its message is above): check the network and run this again."
+
+mkdir .venv/made-from.new
+for name in "$requirements" $(sed -n 's/^-r //p' "$requirements"); do
+  wanted "$name" >".venv/made-from.new/$name"
+done
+mv .venv/made-from.new .venv/made-from
