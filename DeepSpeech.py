@@ -17,9 +17,7 @@ mel-frequency cepstra as input.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-import importlib.util
 import itertools
 import math
 import resource
@@ -32,16 +30,19 @@ from pathlib import Path
 from typing import Any
 
 try:
+    import numpy as np
     from absl import flags
 except ModuleNotFoundError:
-    sys.exit("The Python packages are not installed here: activate the environment (. .venv/bin/activate)"
-             " or run `pip install -r requirements.txt`.")  # fmt: skip
+    sys.exit("The Python packages are not installed here: run `. .venv/bin/activate`, or see README.md.")
+from numpy.typing import NDArray
 
 from util import audio, checkpoints, commandline, corpus, ctc, feeding, metrics, tf
+from util.adam import Adam
+from util.cluster import start_devices
 from util.errors import AudioError, CheckpointError, DataError, DeepSpeechError, TrainingError, UsageError
 from util.features import FeatureSet, mfcc, whiten
 from util.lstm import lstm
-from util.progress import WARNING, Console, MetricsLog, duration
+from util.progress import ERROR, Console, StopRequest, duration
 from util.text import Alphabet, ByteAlphabet, read_alphabet
 
 Tensor = Any
@@ -59,9 +60,9 @@ def section(title: str) -> None:
     HELP[title] = []
 
 
-def define(kind: str, name: str, default: Any, text: str, later: str = "", **limits: Any) -> None:
+def define(kind: str, name: str, default: Any, *text: Any, later: str = "", **limits: Any) -> None:
     """Define an absl flag in the current section; `later` names what it waits for."""
-    getattr(flags, f"DEFINE_{kind}")(name, default, text, **limits)
+    getattr(flags, f"DEFINE_{kind}")(name, default, *text, **limits)
     HELP[list(HELP)[-1]].append(name)
     if later:
         LATER[name] = later
@@ -94,7 +95,7 @@ define("float", "feature_win_step", 20, "distance of feature vectors in ms", low
 section("Network")
 define("boolean", "bidirectional", True, "LSTM in both directions (the paper); --no: one LSTM that can stream")
 define("integer", "n_hidden", 2048, "units of every layer", lower_bound=1)
-define("string", "alphabet_config_path", "data/alphabet.txt", "file with the labels of the network, one per line")
+define("string", "alphabet_config_path", str(Path(__file__).parent / "data" / "alphabet.txt"), "labels of the network, one per line")
 define("boolean", "bytes_output_mode", False, "labels are UTF-8 bytes instead of those of an alphabet file")
 define("float", "relu_clip", 20.0, "upper clip of the rectified linear units", lower_bound=1e-6)
 define("boolean", "layer_norm", False, "layer normalisation after layers 1, 2, 3 and 5")
@@ -287,8 +288,8 @@ def make_weights(n_input: int, n_labels: int) -> Weights:
     if FLAGS.layer_norm:
         for layer in (1, 2, 3, 5):
             size = matrices[f"layer_{layer}"][1:]
-            for name, value in (("gamma", tf.ones(size)), ("beta", tf.zeros(size))):
-                name = f"layer_{layer}/LayerNorm/{name}"
+            for part, value in (("gamma", tf.ones(size)), ("beta", tf.zeros(size))):
+                name = f"layer_{layer}/LayerNorm/{part}"
                 weights[name] = tf.Variable(value, name=name)
     return weights
 
@@ -344,21 +345,17 @@ def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callab
 
 def make_dropout(step: Tensor) -> Callable[[Tensor, str], Tensor]:
     """Return the dropout of one training step; its masks depend on the seed and the step alone."""
-    places = {"layer_1": FLAGS.dropout_rate, FORWARD: FLAGS.dropout_rate4, STREAMING: FLAGS.dropout_rate4,
-              BACKWARD: FLAGS.dropout_rate5}  # fmt: skip
-    for layer, rate in (
-        ("layer_2", FLAGS.dropout_rate2),
-        ("layer_3", FLAGS.dropout_rate3),
-        ("layer_5", FLAGS.dropout_rate6),
-    ):
-        places[layer] = FLAGS.dropout_rate if rate < 0 else rate
+    rates = {"layer_1": FLAGS.dropout_rate, FORWARD: FLAGS.dropout_rate4, BACKWARD: FLAGS.dropout_rate5}
+    rates[STREAMING] = FLAGS.dropout_rate4
+    for layer, own in (("layer_2", "dropout_rate2"), ("layer_3", "dropout_rate3"), ("layer_5", "dropout_rate6")):
+        rates[layer] = FLAGS.dropout_rate if FLAGS[own].value < 0 else FLAGS[own].value
     masks = itertools.count()
 
     def drop(x: Tensor, layer: str) -> Tensor:
-        if not places[layer]:
+        if not rates[layer]:
             return x
         seed = tf.stack([FLAGS.random_seed, step * 16 + next(masks)])
-        return tf.nn.experimental.stateless_dropout(x, places[layer], seed, rng_alg="philox")
+        return tf.nn.experimental.stateless_dropout(x, rates[layer], seed, rng_alg="philox")
 
     return drop
 
@@ -366,98 +363,71 @@ def make_dropout(step: Tensor) -> Callable[[Tensor, str], Tensor]:
 # ---------------------------------------------------------------------------------------- 3  Update
 
 
-@dataclasses.dataclass(frozen=True)
 class Model:
-    """The network with its alphabet, features and compiled steps.
+    """The network with its alphabet, features, optimiser and compiled steps.
 
     Attributes:
-        weights: trainable variables by name.
-        moments: Adam's moments by name (`VARIABLE/Adam`, `VARIABLE/Adam_1`).
+        variables: weights and Adam's moments by name: what a checkpoint holds.
         train_step: (samples, n_samples, labels, label_len, step, rate) to losses float32 [batch] and
-            the norm of the gradient; updates weights and moments unless that norm is not finite.
+            the norm of the gradient; makes an update unless that norm is not finite.
         score_step: (samples, n_samples, labels, label_len) to losses float32 [batch], best labels
             int32 [batch, time] and feature_len int32 [batch].
     """
 
-    alphabet: Alphabet
-    features: FeatureSet
-    weights: Weights
-    moments: Weights
-    train_step: Callable[..., Any]
-    score_step: Callable[..., Any]
+    def __init__(self, alphabet: Alphabet, features: FeatureSet):
+        self.alphabet, self.features = alphabet, features
+        self.weights = make_weights(features.n_input, len(alphabet))
+        self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
+        self.variables = self.weights | self.adam.moments
+        batch = [
+            tf.TensorSpec([None, None], tf.int16),  # samples
+            tf.TensorSpec([None], tf.int32),  # n_samples
+            tf.TensorSpec([None, None], tf.int32),  # labels
+            tf.TensorSpec([None], tf.int32),  # label_len
+        ]
+        step_and_rate = [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
+        self.train_step = tf.function(self._train_step, input_signature=[*batch, *step_and_rate])
+        self.score_step = tf.function(self._score_step, input_signature=batch)
 
-
-def make_model(alphabet: Alphabet, features: FeatureSet) -> Model:
-    """Make the variables and compile the training and the scoring step."""
-    weights = make_weights(features.n_input, len(alphabet))
-    moments = {
-        f"{name}/{slot}": tf.Variable(tf.zeros_like(variable), name=f"{name}/{slot}")
-        for name, variable in weights.items()
-        for slot in ("Adam", "Adam_1")
-    }
-
-    def score(samples: Tensor, n_samples: Tensor, drop: Callable[[Tensor, str], Tensor]) -> tuple[Tensor, Tensor]:
-        vectors, feature_len = mfcc(samples, n_samples, features)
-        if features.name == "classic":
-            vectors = whiten(vectors, feature_len)
-        return network(weights, vectors, feature_len, drop), feature_len
-
-    batch = [
-        tf.TensorSpec([None, None], tf.int16),  # samples
-        tf.TensorSpec([None], tf.int32),  # n_samples
-        tf.TensorSpec([None, None], tf.int32),  # labels
-        tf.TensorSpec([None], tf.int32),  # label_len
-    ]
-
-    @tf.function(input_signature=[*batch, tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)])
-    def train_step(samples, n_samples, labels, label_len, step, rate):  # type: ignore[no-untyped-def]
+    def _train_step(
+        self, samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor, step: Tensor, rate: Tensor
+    ) -> tuple[Tensor, Tensor]:
         with tf.GradientTape() as tape:
-            logits, feature_len = score(samples, n_samples, make_dropout(step))
+            logits, feature_len = self._logits(samples, n_samples, make_dropout(step))
             losses, finite = ctc.ctc_loss(logits, feature_len, labels, label_len)
             counted = tf.maximum(tf.reduce_sum(tf.cast(finite, tf.float32)), 1.0)
             loss = tf.reduce_sum(tf.where(finite, losses, 0.0)) / counted
-        gradients = tape.gradient(loss, list(weights.values()))
-        norm = tf.linalg.global_norm(gradients)
-        if FLAGS.max_grad_norm:
-            scale = FLAGS.max_grad_norm / tf.maximum(norm, FLAGS.max_grad_norm)
-            gradients = [gradient * scale for gradient in gradients]
-        update = functools.partial(apply_adam, weights, moments, gradients, step, rate)
-        tf.cond(tf.math.is_finite(norm), update, tf.no_op)
-        return losses, norm
+        gradients = tape.gradient(loss, list(self.weights.values()))
+        return losses, self.adam.apply(gradients, FLAGS.max_grad_norm, step, rate)
 
-    @tf.function(input_signature=batch)
-    def score_step(samples, n_samples, labels, label_len):  # type: ignore[no-untyped-def]
-        logits, feature_len = score(samples, n_samples, lambda x, layer: x)
+    def _score_step(self, samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor) -> tuple[Tensor, ...]:
+        logits, feature_len = self._logits(samples, n_samples, lambda x, _layer: x)
         losses, _ = ctc.ctc_loss(logits, feature_len, labels, label_len)
         return losses, ctc.greedy_path(logits), feature_len
 
-    return Model(alphabet, features, weights, moments, train_step, score_step)
+    def _logits(
+        self, samples: Tensor, n_samples: Tensor, drop: Callable[[Tensor, str], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        vectors, feature_len = mfcc(samples, n_samples, self.features)
+        if self.features.name == "classic":
+            vectors = whiten(vectors, feature_len)
+        return network(self.weights, vectors, feature_len, drop), feature_len
+
+    def read(self, data: feeding.Corpus, plan: Sequence[Sequence[int]], console: Console) -> Iterator[feeding.Batch]:
+        """Read the batches of a plan; a file that has become unreadable is named and left out."""
+        for batch in feeding.read_batches(data.samples, plan, self.features.sample_rate):
+            for error in batch.errors:
+                console.warn(f"{error} It is left out of its batch.")
+            yield batch
+
+    def greedy_text(self, path: NDArray[np.int32]) -> str:
+        """Return the text of the best labels of the frames, int32 [time]."""
+        return self.alphabet.decode(ctc.collapse(path, self.alphabet.blank))
 
 
-def apply_adam(weights: Weights, moments: Weights, gradients: Sequence[Tensor], step: Tensor, rate: Tensor) -> None:
-    """Update the weights in place (Kingma and Ba 2014, arXiv:1412.6980, algorithm 1)."""
-    updates = tf.cast(step + 1, tf.float32)
-    for (name, variable), gradient in zip(weights.items(), gradients, strict=True):
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=moments[f"{name}/Adam"].handle,
-            v=moments[f"{name}/Adam_1"].handle,
-            beta1_power=tf.pow(FLAGS.beta1, updates),
-            beta2_power=tf.pow(FLAGS.beta2, updates),
-            lr=rate,
-            beta1=FLAGS.beta1,
-            beta2=FLAGS.beta2,
-            epsilon=FLAGS.epsilon,
-            grad=gradient,
-        )
-
-
-def learning_rate(state: State, n_batches: int) -> float:
-    """Return the rate of the next step: warm-up, schedule, and the reductions at plateaus."""
-    rate = FLAGS.learning_rate * state.reduction
-    if FLAGS.lr_schedule == "cosine":  # Loshchilov and Hutter 2016, arXiv:1608.03983, without restarts
-        rate *= 0.5 * (1 + math.cos(math.pi * (state.epoch + state.batch / n_batches) / state.target))
-    return rate * min(1.0, (state.step + 1) / max(FLAGS.warmup_steps, 1))
+def tensors(batch: feeding.Batch) -> tuple[Tensor, ...]:
+    """Return what every step takes: samples, n_samples, labels, label_len."""
+    return batch.samples, batch.n_samples, batch.labels, batch.label_len
 
 
 # ------------------------------------------------------------------------------------ 4  Evaluation
@@ -470,32 +440,14 @@ def evaluate(
     plan = feeding.plan_batches(data.n_frames, batch_size, descending=descending)
     scored: dict[int, metrics.Sample] = {}
     with console.track(label, len(plan)) as tracker:
-        for batch in read(model, data, plan, console):
-            losses, paths, lengths = model.score_step(*tensors(batch))
-            for member, loss, path, length in zip(
-                batch.members, losses.numpy(), paths.numpy(), lengths.numpy(), strict=True
-            ):
+        for batch in model.read(data, plan, console):
+            losses, paths, lengths = (result.numpy() for result in model.score_step(*tensors(batch)))
+            for row, member in enumerate(batch.members):
                 utterance = data.samples[member].utterance
-                hypothesis = model.alphabet.decode(ctc.collapse(path[:length], model.alphabet.blank))
-                scored[member] = metrics.score(utterance.path, utterance.transcript, hypothesis, float(loss))
+                hypothesis = model.greedy_text(paths[row, : lengths[row]])
+                scored[member] = metrics.score(utterance.path, utterance.transcript, hypothesis, float(losses[row]))
             tracker.advance()
     return [scored[member] for member in sorted(scored)]
-
-
-def read(
-    model: Model, data: feeding.Corpus, plan: Sequence[Sequence[int]], console: Console
-) -> Iterator[feeding.Batch]:
-    """Read the batches of a plan; a file that has become unreadable is named and left out."""
-
-    def report(sample: feeding.Sample, error: AudioError) -> None:
-        console.warn(f"{sample.utterance.source}:{sample.utterance.line}: left out of its batch: {error}")
-
-    return feeding.read_batches(data.samples, plan, model.features.sample_rate, report)
-
-
-def tensors(batch: feeding.Batch) -> tuple[Tensor, ...]:
-    """Return what every step takes: samples, n_samples, labels, label_len."""
-    return batch.samples, batch.n_samples, batch.labels, batch.label_len
 
 
 # -------------------------------------------------------------------------------------- 5  Training
@@ -511,6 +463,7 @@ class State:
     target: int = 0  # epochs to do
     loss_sum: float = 0.0  # of the present epoch
     n_losses: int = 0
+    validated: int = 0  # epochs after which validation is done
     elapsed: float = 0.0  # seconds of training over all restarts
     reduction: float = 1.0  # of the learning rate, at plateaus
     best: float | None = None  # measure of the best validation
@@ -519,184 +472,166 @@ class State:
     plan: str = ""  # digest of the present epoch's plan
 
 
-BROKEN_STEPS = 3  # steps in a row without a finite loss after which training stops
+BROKEN_STEPS = 3  # steps in a row without a finite gradient after which training stops
+
+
+def learning_rate(state: State, n_batches: int) -> float:
+    """Return the rate of the next step: warm-up, schedule, and the reductions at plateaus."""
+    rate = state.reduction * FLAGS.learning_rate
+    if FLAGS.lr_schedule == "cosine":  # Loshchilov and Hutter 2016, arXiv:1608.03983, without restarts
+        rate *= 0.5 * (1 + math.cos(math.pi * (state.epoch + state.batch / n_batches) / state.target))
+    return float(rate * min(1.0, (state.step + 1) / max(FLAGS.warmup_steps, 1)))
 
 
 class Trainer:
     """Trains a model epoch by epoch from wherever its state says it stands."""
 
-    def __init__(self, model: Model, train: feeding.Corpus, dev: list[feeding.Corpus], extra: list[feeding.Corpus],
-                 console: Console):  # fmt: skip
-        self.model, self.train, self.dev, self.extra, self.console = model, train, dev, extra, console
+    def __init__(self, model: Model, sets: dict[str, list[feeding.Corpus]], console: Console, log: metrics.MetricsLog):
+        self.model, self.console, self.log = model, console, log
+        self.data, self.dev, self.extra = sets["train"][0], sets["dev"], sets["metrics"]
         self.directory = save_directory()
-        self.state = State()
-        self.stop_requested = False
+        self.state = begin_training(model, console)
         self.broken = 0  # steps in a row without a finite gradient
+        self.stop = StopRequest()
+        self.began = time.monotonic() - self.state.elapsed
         self.saved_at = time.monotonic()
 
-    def run(self, log: MetricsLog) -> None:
+    def run(self) -> None:
         """Train to the target epoch, or until validation stops improving."""
-        state, self.log = self.state, log
-        self.began = time.monotonic() - state.elapsed
-        with signals_deferred(self):
-            while state.epoch < state.target and not self.is_stale():
+        state = self.state
+        with self.stop:
+            while not self.is_stale() and state.epoch < state.target:
                 self.run_epoch()
-                improved = self.validate() if is_validation_epoch(state.epoch) else False
+                validates = self.dev and FLAGS.validation_step and state.epoch % FLAGS.validation_step == 0
+                improved = self.validate() if validates else False
                 self.save(["best_dev", "train"] if improved else ["train"])
+                self.obey_stop()
         if self.is_stale():
-            self.console.say(f"Stopping early: {FLAGS.best_metric} on the dev set was best at step {state.best_step} and has"
-                             f" not improved by {FLAGS.es_min_delta:g} for {state.stale} validations.")  # fmt: skip
+            self.console.say(
+                f"Stopping early: {FLAGS.best_metric} on the dev set was best, {state.best:.4f}, at step"
+                f" {state.best_step}, and has not improved by {FLAGS.es_min_delta:g} in {state.stale} validations."
+            )
         self.console.say(f"Training is complete: {state.epoch} epochs, {state.step} steps, {duration(state.elapsed)}.")
 
     def is_stale(self) -> bool:
         """Tell whether to stop early."""
-        return FLAGS.early_stop and self.state.stale >= FLAGS.es_epochs
-
-    def plan(self) -> list[list[int]]:
-        """Return the batches of the present epoch, always the same for the same data and flags."""
-        if FLAGS.reverse_train:
-            return feeding.plan_batches(
-                self.train.n_frames, FLAGS.train_batch_size, FLAGS.batch_frames, descending=True
-            )
-        return feeding.plan_epoch(self.train.n_frames, FLAGS.train_batch_size, FLAGS.batch_frames,
-                                  seed=FLAGS.random_seed, epoch=self.state.epoch)  # fmt: skip
+        return bool(FLAGS.early_stop) and self.state.stale >= FLAGS.es_epochs
 
     def run_epoch(self) -> None:
         """Train on the batches of the present epoch that are still to come."""
-        state, plan = self.state, self.plan()
-        digest = hashlib.sha256(repr((self.train.fingerprint, plan)).encode()).hexdigest()[:16]
+        state = self.state
+        plan = plan_epoch(self.data, state.epoch)
+        digest = hashlib.sha256(repr((self.data.fingerprint, plan)).encode()).hexdigest()[:16]
         if state.batch and state.plan != digest:
-            self.console.warn(f"The training set or its batches changed: epoch {state.epoch + 1} begins anew.")
+            self.console.warn(f"The training set or its batches have changed: epoch {state.epoch + 1} begins anew.")
             state.batch, state.loss_sum, state.n_losses = 0, 0.0, 0
         state.plan = digest
-        begin, audio_s, waited = time.monotonic(), 0.0, 0.0
-        rate = 0.0
-        batches = read(self.model, self.train, plan[state.batch :], self.console)
+        begin, audio_s, waited_s, rate = time.monotonic(), 0.0, 0.0, 0.0
         with self.console.track(f"Epoch {state.epoch + 1}", len(plan), state.batch) as tracker:
-            while True:
-                asked = time.monotonic()
-                batch = next(batches, None)
-                waited += time.monotonic() - asked
-                if batch is None:
-                    break
+            for batch in self.model.read(self.data, plan[state.batch :], self.console):
                 rate = learning_rate(state, len(plan))
                 if batch.members:
                     self.train_on(batch, rate)
                 state.step, state.batch = state.step + 1, state.batch + 1
-                audio_s += batch.n_samples.sum() / self.model.features.sample_rate
+                audio_s += float(batch.n_samples.sum()) / self.model.features.sample_rate
+                waited_s += batch.waited_s
                 tracker.advance(f"loss {state.loss_sum / max(state.n_losses, 1):.3f}")
-                self.save_in_between()
+                if FLAGS.checkpoint_secs and time.monotonic() - self.saved_at >= FLAGS.checkpoint_secs:
+                    self.save(["train"])
+                self.obey_stop()
         seconds = time.monotonic() - begin
-        state.elapsed = time.monotonic() - self.began
         loss = state.loss_sum / max(state.n_losses, 1)
-        left = duration((state.target - state.epoch - 1) * seconds)
-        self.console.say(f"Epoch {state.epoch + 1} of {state.target}: loss {loss:.4f}, learning rate {rate:.3g}, {duration(seconds)},"
-                         f" {audio_s / seconds:.3g} s of audio per s, {waited / seconds:.0%} waiting for input, {left} left")  # fmt: skip
-        self.log.write("epoch", state.step, epoch=state.epoch + 1, loss=loss, learning_rate=rate, seconds=seconds,
-                       audio_seconds=audio_s, input_wait=waited / seconds)  # fmt: skip
         state.epoch, state.batch, state.loss_sum, state.n_losses = state.epoch + 1, 0, 0.0, 0
+        self.console.say(
+            f"Epoch {state.epoch} of {state.target}: loss {loss:.4f}, learning rate {rate:.3g}, {duration(seconds)},"
+            f" {audio_s / seconds:.3g} s of audio per s, {waited_s / seconds:.0%} waiting for input,"
+            f" {duration((state.target - state.epoch) * seconds)} left"
+        )
+        self.log.write("epoch", state.step, epoch=state.epoch, loss=loss, learning_rate=rate, seconds=seconds,
+                       audio_seconds=audio_s, input_wait=waited_s / seconds)  # fmt: skip
 
     def train_on(self, batch: feeding.Batch, rate: float) -> None:
-        """Make one update; utterances without a finite loss are named and left out of it."""
-        losses, norm = (result.numpy() for result in self.model.train_step(*tensors(batch), self.state.step, rate))
+        """Make one update; utterances without a finite loss are named and have no part in it."""
+        state = self.state
+        losses, norm = (result.numpy() for result in self.model.train_step(*tensors(batch), state.step, rate))
         finite = np.isfinite(losses)
-        self.state.loss_sum += float(losses[finite].sum())
-        self.state.n_losses += int(finite.sum())
-        if finite.all() and np.isfinite(norm):
-            self.broken = 0
+        state.loss_sum += float(losses[finite].sum())
+        state.n_losses += int(finite.sum())
+        updated = bool(finite.any() and np.isfinite(norm))
+        self.broken = 0 if updated else self.broken + 1
+        if updated and finite.all():
             return
         suspects = [member for member, good in zip(batch.members, finite, strict=True) if not good] or batch.members
-        names = ", ".join(self.train.samples[member].utterance.path for member in suspects)
-        self.broken = 0 if np.isfinite(norm) and finite.any() else self.broken + 1
-        self.console.warn(f"Step {self.state.step + 1}: the loss is not a number; left out of the update: {names}")
+        names = ", ".join(self.data.samples[member].utterance.path for member in suspects)
+        self.console.warn(f"Step {state.step + 1}: the loss is not a number, left out of the update: {names}")
         if self.broken == BROKEN_STEPS:
-            raise TrainingError(f"No finite loss in {BROKEN_STEPS} steps in a row (last: {names}). The checkpoints in"
-                                f" {self.directory} are from before; try a lower --learning_rate or --max_grad_norm 100.")  # fmt: skip
+            raise TrainingError(
+                f"No finite loss in {BROKEN_STEPS} steps in a row, the last with {names}: training has diverged. The"
+                f" checkpoints in {self.directory} are from before; lower --learning_rate or set --max_grad_norm 100."
+            )
 
     def validate(self) -> bool:
-        """Measure the dev set; return whether it is the best so far."""
+        """Measure the dev set and act on it; return whether it is the best so far."""
         state = self.state
         scored: list[metrics.Sample] = []
         for data in [*self.dev, *self.extra]:
-            samples = evaluate(
-                self.model, data, FLAGS.dev_batch_size, FLAGS.reverse_dev, f"Validating {data.name}", self.console
-            )
-            report_validation(data.name, samples, state, self.console, self.log)
+            label = f"Validating {data.name}"
+            samples = evaluate(self.model, data, FLAGS.dev_batch_size, FLAGS.reverse_dev, label, self.console)
+            for line in metrics.format_validation(data.name, samples):
+                self.console.say(line)
+            self.log.write("validation", state.step, set=data.name, epoch=state.epoch, **metrics.summarize(samples),
+                           elapsed=time.monotonic() - self.began)  # fmt: skip
             scored += samples if data in self.dev else []
-        measure = metrics.word_error_rate(scored) if FLAGS.best_metric == "wer" else metrics.mean_loss(scored)
+        measure = metrics.summarize(scored)[FLAGS.best_metric]
         improved = state.best is None or measure < state.best
-        enough = state.best is None or measure <= state.best - FLAGS.es_min_delta
-        state.stale = 0 if enough else state.stale + 1
+        state.stale = 0 if state.best is None or measure <= state.best - FLAGS.es_min_delta else state.stale + 1
         if improved:
             state.best, state.best_step = measure, state.step
-        elif FLAGS.reduce_lr_on_plateau and state.stale and state.stale % FLAGS.plateau_epochs == 0:
+        if FLAGS.reduce_lr_on_plateau and state.stale and state.stale % FLAGS.plateau_epochs == 0:
             state.reduction *= FLAGS.plateau_reduction
-            checkpoints.load_checkpoint(self.directory / f"best_dev-{state.best_step}", self.model.variables)
-            self.console.say(f"No improvement for {state.stale} validations: back to the best weights (step"
-                             f" {state.best_step}), learning rate {FLAGS.learning_rate * state.reduction:.3g} from here.")  # fmt: skip
+            if not improved:
+                checkpoints.load_checkpoint(self.directory / f"best_dev-{state.best_step}", self.model.variables)
+            self.console.say(
+                f"Plateau: {state.stale} validations without improvement by {FLAGS.es_min_delta:g}; going on from the"
+                f" best weights (step {state.best_step}) at learning rate {learning_rate(state, 1):.3g}."
+            )
         return improved
 
     def save(self, kinds: Sequence[str]) -> None:
         """Write a checkpoint; older ones go only when it is safely there."""
         state = self.state
         state.elapsed = time.monotonic() - self.began
-        powers = {"beta1_power": FLAGS.beta1 ** (state.step + 1), "beta2_power": FLAGS.beta2 ** (state.step + 1)}
         counters = {
             "global_step": np.int64(state.step),
             "learning_rate": np.float32(FLAGS.learning_rate * state.reduction),
         }
-        tensors = self.model.variables | counters | {name: np.float32(power) for name, power in powers.items()}
+        tensors = self.model.variables | counters | self.model.adam.powers(state.step)
         checkpoints.save_checkpoint(self.directory, kinds, state.step, tensors, dataclasses.asdict(state))
         checkpoints.remove_old_checkpoints(self.directory, "train", FLAGS.max_to_keep)
         checkpoints.remove_old_checkpoints(self.directory, "best_dev", 1)
         self.saved_at = time.monotonic()
 
-    def save_in_between(self) -> None:
-        """Save when it is time, or because the process has been asked to end."""
-        due = FLAGS.checkpoint_secs and time.monotonic() - self.saved_at >= FLAGS.checkpoint_secs
-        if due or self.stop_requested:
+    def obey_stop(self) -> None:
+        """Save and end when the process has been asked to."""
+        if self.stop:
             self.save(["train"])
-        if self.stop_requested:
-            self.console.say(f"Stopped on request at epoch {self.state.epoch + 1}, batch {self.state.batch}; saved in"
-                             f" {self.directory}. The same command goes on from there.")  # fmt: skip
+            place = f"epoch {self.state.epoch + 1}, batch {self.state.batch + 1}"
+            self.console.say(f"Stopped on request, saved in {self.directory}: the same command goes on at {place}.")
             sys.exit(130)
 
 
-def is_validation_epoch(epoch: int) -> bool:
-    """Tell whether to validate after this many epochs."""
-    return bool(FLAGS.dev_files and FLAGS.validation_step and epoch % FLAGS.validation_step == 0)
-
-
-def report_validation(
-    name: str, samples: list[metrics.Sample], state: State, console: Console, log: metrics.MetricsLog
-) -> None:
-    """Show and log the measures of a set, with two samples that are the same each time."""
-    measures = {
-        "loss": metrics.mean_loss(samples),
-        "wer": metrics.word_error_rate(samples),
-        "cer": metrics.character_error_rate(samples),
-    }
-    console.say(f"  {name}: loss {measures['loss']:.4f}, WER {measures['wer']:.4f}, CER {measures['cer']:.4f}")
-    for sample in (samples[len(samples) // 3], samples[2 * len(samples) // 3]):
-        heard = sample.hypothesis or "(nothing yet: normal early in training)"
-        console.say(f"    reference:  {sample.reference}\n    hypothesis: {heard}")
-    log.write("validation", state.step, set=name, epoch=state.epoch, elapsed=state.elapsed, **measures)
-
-
-def load_directory() -> Path:
-    """Return where to load from: a run that has begun goes on from its own checkpoints."""
-    begun = checkpoints.list_checkpoints(save_directory(), "train")
-    return save_directory() if begun else Path(FLAGS.load_checkpoint_dir or save_directory())
+def plan_epoch(data: feeding.Corpus, epoch: int) -> list[list[int]]:
+    """Return the batches of a training epoch, always the same for the same data and flags."""
+    size, frames = FLAGS.train_batch_size, FLAGS.batch_frames
+    if FLAGS.reverse_train:
+        return feeding.plan_batches(data.n_frames, size, frames, descending=True)
+    return feeding.plan_epoch(data.n_frames, size, frames, seed=FLAGS.random_seed, epoch=epoch)
 
 
 def save_directory() -> Path:
     """Return where to save; without a flag, a directory named after the training set."""
     chosen = FLAGS.save_checkpoint_dir or FLAGS.checkpoint_dir
-    if chosen or not FLAGS.train_files:
-        return Path(chosen or FLAGS.load_checkpoint_dir)
-    paths = [str(Path(name).resolve()) for name in FLAGS.train_files]
-    digest = hashlib.sha256("\n".join(paths).encode()).hexdigest()[:8]
-    return Path("runs") / f"{Path(paths[0]).parent.name}-{Path(paths[0]).stem}-{digest}"
+    return Path(chosen) if chosen else checkpoints.default_directory(FLAGS.train_files)
 
 
 def describe_network(alphabet: Alphabet) -> dict[str, Any]:
@@ -706,144 +641,182 @@ def describe_network(alphabet: Alphabet) -> dict[str, Any]:
     return described | {"feature_win_len": feature_set().window_ms, "alphabet_config_path": list(alphabet.labels)}
 
 
-def restore(model: Model, directory: Path, choice: str, console: Console) -> State | None:
-    """Load the checkpoint of a choice (`auto` and so on are of `order` below); None: there is none."""
-    order = {"auto": ["train", "best_dev"], "last": ["train"], "best": ["best_dev"], "auto_test": ["best_dev", "train"]}
+def restore(model: Model, directory: Path, kinds: Sequence[str], console: Console) -> State | None:
+    """Load the newest checkpoint of the first kind there is; None: there is none."""
     checkpoints.check_network(directory, describe_network(model.alphabet))
-    for kind in order[choice]:
-        found = checkpoints.load_newest(directory, kind, model.variables)
-        if found:
-            prefix, state, damaged = found
-            for reason in damaged:
-                console.warn(f"{reason} Going back to the one before.")
-            console.say(f"Loaded {prefix}.")
-            return State(**state)
-    if choice in ("last", "best") or choice == "auto_test":
-        raise CheckpointError(f"{directory} holds no {' or '.join(order[choice])} checkpoint: train first, or give the"
-                              " --checkpoint_dir of a trained network.")  # fmt: skip
-    return None
+    found = checkpoints.load_first(directory, kinds, model.variables, console.warn)
+    if not found:
+        return None
+    console.say(f"Loaded {found[0]}.")
+    return State(**found[1])
 
 
-def begin_training(trainer: Trainer, console: Console) -> None:
-    """Load what training goes on from, and set the number of epochs to do."""
-    directory, own = load_directory(), trainer.directory
-    state = None
-    if FLAGS.load_train != "init":
-        state = restore(trainer.model, directory, FLAGS.load_train, console)
-    elif checkpoints.list_checkpoints(own, "train"):
-        raise UsageError(f"--load_train init would begin anew among the checkpoints in {own}: move them away or give"
+def begin_training(model: Model, console: Console) -> State:
+    """Load what training goes on from; a run that has begun goes on from its own checkpoints."""
+    own = save_directory()
+    begun = checkpoints.list_checkpoints(own, "train")
+    if FLAGS.load_train == "init" and begun:
+        raise UsageError(f"--load_train init would begin anew among the checkpoints in {own}: move them away, or give"
                          " another --save_checkpoint_dir.")  # fmt: skip
-    if state and directory != own:
-        state = State(step=state.step)  # a new run that starts from the weights of another
-    trainer.state = state = state or State()
+    source = own if begun else Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own)
+    kinds = {"auto": ["train", "best_dev"], "last": ["train"], "best": ["best_dev"], "init": []}[FLAGS.load_train]
+    state = restore(model, source, kinds, console) if kinds else None
+    if not state and FLAGS.load_train in ("last", "best"):
+        raise CheckpointError(f"{source} holds no checkpoint for --load_train {FLAGS.load_train}: use auto or init.")
+    if state and source != own:
+        state = State(step=state.step)  # the weights and moments of another run
+    state = state or State()
     if FLAGS.force_initialize_learning_rate:
         state.reduction = 1.0
     if FLAGS.epochs >= 0:
         state.target = FLAGS.epochs
     elif state.epoch >= state.target:
         state.target = state.epoch - FLAGS.epochs
-    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if state.step else "new weights"
-    console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own}.")
+    place = f"from epoch {state.epoch + 1}, batch {state.batch + 1}" if state.step else "from new weights"
+    console.say(f"Training {place} to the end of epoch {state.target}; checkpoints in {own}.")
+    return state
 
 
 # ------------------------------------------------------------------------------------------ 6  Test
 
 
+def load_for_test(model: Model, console: Console) -> None:
+    """Load the weights that --load_evaluate names, of the run or of the directory given."""
+    trained = bool(FLAGS.train and FLAGS.train_files)
+    directory = save_directory() if trained else Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir)
+    kinds = {"auto": ["best_dev", "train"], "last": ["train"], "best": ["best_dev"]}[FLAGS.load_evaluate]
+    if not restore(model, directory, kinds, console):
+        raise CheckpointError(
+            f"{directory} holds no {' or '.join(kinds)} checkpoint: train first, or give the --checkpoint_dir of a"
+            " trained network."
+        )
+
+
 def test(model: Model, sets: list[feeding.Corpus], console: Console, log: metrics.MetricsLog) -> None:
     """Report on every test set."""
-    everything: list[metrics.Sample] = []
+    tested: list[metrics.Sample] = []
     for data in sets:
         samples = evaluate(model, data, FLAGS.test_batch_size, FLAGS.reverse_test, f"Testing {data.name}", console)
+        measures = metrics.summarize(samples)
         for line in metrics.format_report(data.name, samples, FLAGS.report_count):
             print(line)
-        wer = metrics.word_error_rate(samples)
         if FLAGS.wer_log_pattern:
-            print(FLAGS.wer_log_pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", data.name, wer))
-        log.write(
-            "test",
-            0,
-            set=data.name,
-            wer=wer,
-            cer=metrics.character_error_rate(samples),
-            loss=metrics.mean_loss(samples),
-        )
-        everything += samples
+            print(FLAGS.wer_log_pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", data.name, measures["wer"]))
+        log.write("test", 0, set=data.name, **measures)
+        tested += samples
     if FLAGS.test_output_file:
-        metrics.write_samples_json(FLAGS.test_output_file, everything)
+        metrics.write_samples_json(FLAGS.test_output_file, tested)
 
 
 def transcribe(model: Model, path: str) -> str:
     """Return the greedy transcript of one audio file."""
     samples = audio.read_audio(path, model.features.sample_rate)
     if not model.features.frames(len(samples)):
-        raise AudioError(
-            f"{path} is shorter than one analysis window of {model.features.window_ms:g} ms: nothing to hear."
-        )
+        raise AudioError(f"{path} is shorter than one analysis window of {model.features.window_ms:g} ms.")
     _, paths, _ = model.score_step(samples[np.newaxis], [len(samples)], [[0]], [1])
-    return model.alphabet.decode(ctc.collapse(paths.numpy()[0], model.alphabet.blank))
+    return model.greedy_text(paths.numpy()[0])
 
 
 # ------------------------------------------------------------------------------------------ 7  Main
 
 
-def start_tensorflow(console: Console) -> None:
-    """Import TensorFlow, set it up as the flags say, and tell what it runs on."""
-    tf.config.threading.set_inter_op_parallelism_threads(FLAGS.inter_op_parallelism_threads)
-    tf.config.threading.set_intra_op_parallelism_threads(FLAGS.intra_op_parallelism_threads)
-    tf.config.experimental.enable_op_determinism()
-    tf.random.set_seed(FLAGS.random_seed)
-    tf.debugging.set_log_device_placement(FLAGS.log_placement)
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, FLAGS.use_allow_growth)
-    console.say(
-        f"TensorFlow {tf.__version__} on {len(gpus)} GPU(s)" if gpus else f"TensorFlow on {os.cpu_count()} CPU cores"
-    )
-
-
 def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> dict[str, list[feeding.Corpus]]:
     """Read and check the CSV files of every purpose; the training files make one set."""
     train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
-    purposes = {
+    wanted = {
         "train": (train, FLAGS.limit_train),
         "dev": ([[path] for path in FLAGS.dev_files if train], FLAGS.limit_dev),
         "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
-    return {
-        purpose: [feeding.load_corpus(paths, alphabet, features, limit, FLAGS.strict_data, console) for paths in groups]
-        for purpose, (groups, limit) in purposes.items()
-    }
+    sets: dict[str, list[feeding.Corpus]] = {}
+    for purpose, (groups, limit) in wanted.items():
+        sets[purpose] = [feeding.load_corpus(paths, alphabet, features, limit, console) for paths in groups]
+        for data in sets[purpose]:
+            for line in data.describe():
+                console.say(line)
+    faults = [fault for group in sets.values() for data in group for fault in data.faults]
+    report = save_directory() / "data_faults.csv" if train else None
+    if faults and report and not FLAGS.dry_run:
+        corpus.write_faults(report, faults)
+        console.warn(f"{len(faults)} rows are left out; all of them with their reasons: {report}")
+    if faults and FLAGS.strict_data:
+        raise DataError(f"--strict_data: {len(faults)} rows cannot be used; mend or remove them.")
+    for data in itertools.chain(*sets.values()):
+        if not data.samples:
+            raise DataError(f"{data.name} has no row that can be used ({len(data.faults)} at fault): see above.")
+    return sets
 
 
-def dry_run(trainer: Trainer, console: Console) -> None:
+def dry_run(model: Model, data: feeding.Corpus, console: Console) -> None:
     """Try the longest batch and estimate what an epoch takes; nothing is written."""
-    data, model = trainer.train, trainer.model
-    plan = trainer.plan()
-    longest = max(plan, key=lambda members: len(members) * max(data.n_frames[member] for member in members))
-    batch = next(read(model, data, [longest], console))
-    for _ in range(2):  # the first call compiles
+    plan = plan_epoch(data, 0)
+    frames = [len(members) * max(data.n_frames[member] for member in members) for members in plan]
+    longest = plan[frames.index(max(frames))]
+    batch = next(model.read(data, [longest], console))
+    for step in range(2):  # the first call compiles
         began = time.monotonic()
-        losses, _ = model.train_step(*tensors(batch), 0, 0.0)
-        losses.numpy()
+        model.train_step(*tensors(batch), step, FLAGS.learning_rate)[0].numpy()
         seconds = time.monotonic() - began
-    frames = sum(len(members) * max(data.n_frames[member] for member in members) for members in plan)
-    epoch = seconds * frames / (len(longest) * max(data.n_frames[member] for member in longest))
+    epoch = seconds * sum(frames) / max(frames)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
-    console.say(f"The longest batch ({len(longest)} utterances, {batch.n_samples.max() / model.features.sample_rate:.1f} s)"
-                f" takes {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches about {duration(epoch)},"
-                f" {FLAGS.epochs} epochs {duration(abs(FLAGS.epochs) * epoch)}. Nothing was written.")  # fmt: skip
+    console.say(
+        f"The longest batch ({len(longest)} utterances, {max(batch.n_samples) / model.features.sample_rate:.1f} s) takes"
+        f" {duration(seconds)} and {peak:.1f} GiB of memory. An epoch of {len(plan)} batches takes about"
+        f" {duration(epoch)}, {abs(FLAGS.epochs)} epochs {duration(abs(FLAGS.epochs) * epoch)}. Nothing was written."
+    )
 
 
-def main() -> None:
+def run(console: Console) -> None:
     """Do what the flags ask for: train, test, transcribe."""
-    parse_flags(sys.argv)
-    console = Console(FLAGS.log_level, FLAGS.show_progressbar)
-    for name, notice in commandline.RETIRED.items():
-        if FLAGS[name].present:
-            console.warn(f"--{name} is accepted for old command lines only: {notice}.")
     alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
     features = feature_set()
     sets = load_sets(alphabet, features, console)
-    start_tensorflow(console)
-    model = make_model(alphabet, features)
+    threads = FLAGS.inter_op_parallelism_threads, FLAGS.intra_op_parallelism_threads
+    console.say(start_devices(*threads, FLAGS.random_seed, FLAGS.use_allow_growth, FLAGS.log_placement))
+    model = Model(alphabet, features)
+    if FLAGS.dry_run:
+        if sets["train"]:
+            dry_run(model, sets["train"][0], console)
+        return
+    directory = save_directory() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
+    log = metrics.MetricsLog(directory / "metrics.jsonl", Path(FLAGS.summary_dir or directory / "summaries"))
+    if sets["train"]:
+        trainer = Trainer(model, sets, console, log)
+        values = {name: FLAGS[name].value for names in HELP.values() for name in names}
+        description = {"network": describe_network(alphabet), "flags": values, "data": sets["train"][0].fingerprint}
+        checkpoints.write_run(directory, description)
+        if not log.has_summaries:
+            console.say(
+                "No TensorBoard summaries: the package tensorboard is not installed (metrics.jsonl has it all)."
+            )
+        trainer.run()
+    if sets["test"] or FLAGS.one_shot_infer:
+        load_for_test(model, console)
+        test(model, sets["test"], console, log)
+    if FLAGS.one_shot_infer:
+        print(transcribe(model, FLAGS.one_shot_infer))
+
+
+def main() -> int:
+    """Run the program; return its exit status."""
+    console = Console()
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        parse_flags(sys.argv)
+        console = Console(FLAGS.log_level, FLAGS.show_progressbar)
+        for name, notice in commandline.RETIRED.items():
+            if FLAGS[name].present:
+                console.warn(f"--{name} is accepted for old command lines only: {notice}.")
+        run(console)
+    except DeepSpeechError as error:
+        console.say(str(error), ERROR)
+        return error.exit_status
+    except KeyboardInterrupt:
+        console.say("Interrupted.", ERROR)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -166,9 +166,7 @@ def coqui_epochs(run: Run) -> list[CoquiEpoch]:
             epochs[number] = CoquiEpoch(number, when - began, float(match[2]), None, when)
         elif match := re.search(r"Finished validating epoch (\d+) on .* - loss: (\S+)", text):
             last = epochs[int(match[1])]
-            epochs[last.epoch] = CoquiEpoch(
-                last.epoch, last.seconds, last.loss, float(match[2]), when
-            )
+            epochs[last.epoch] = CoquiEpoch(last.epoch, last.seconds, last.loss, float(match[2]), when)
     return list(epochs.values())
 
 
@@ -231,9 +229,7 @@ def facts(args: argparse.Namespace) -> dict[str, Any]:
             "import pkg_resources as p;"
             "print(*(p.get_distribution(n).version for n in ('coqui-stt-training', 'tensorflow')))"
         )
-        answer = subprocess.check_output(
-            [need_coqui(args), "-W", "ignore", "-c", script], text=True
-        )
+        answer = subprocess.check_output([need_coqui(args), "-W", "ignore", "-c", script], text=True)
         found["coqui"], found["coqui_tensorflow"] = answer.split()
     return found
 
@@ -250,9 +246,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
     print()
     for line in [names, *cells]:
-        print(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
+        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     print()
 
 

@@ -82,10 +82,7 @@ def measure(args: argparse.Namespace) -> None:
         "learning_rate": 0.001,
     }
     rows = run_both(args, work, flags)
-    wall = {
-        name: [row["wall_s"] for row in rows if row["program"] == name]
-        for name in ("ours", "coqui")
-    }
+    wall = {name: [row["wall_s"] for row in rows if row["program"] == name] for name in ("ours", "coqui")}
     median = {name: statistics.median(times) for name, times in wall.items()}
     common.print_table(rows)
     common.emit(
@@ -100,9 +97,7 @@ def measure(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the arguments and measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--audio", type=Path, help=f'recording of "{SENTENCE}"')
     data.add_argument("--csv", type=Path, help="training CSV of one utterance")

@@ -158,9 +158,7 @@ def measure(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the arguments and measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True, help="CSV to train on")
     parser.add_argument("--dev", type=Path, required=True, help="CSV to validate and report on")
     parser.add_argument("--minutes", type=float, default=60, help="wall time each trainer gets")
@@ -168,9 +166,7 @@ def main() -> None:
     parser.add_argument("--skip-coqui", action="store_true", help="train ours only")
     parser.add_argument("--skip-ours", action="store_true", help="train Coqui only")
     parser.add_argument("--coqui-beam", type=int, default=10, help="beam width of its test")
-    parser.add_argument(
-        "--coqui-flags", default="", help="what Coqui should do otherwise, such as '--epochs 30'"
-    )
+    parser.add_argument("--coqui-flags", default="", help="what Coqui should do otherwise, such as '--epochs 30'")
     common.add_arguments(parser)
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)

@@ -77,16 +77,13 @@ def make_corpus(folder: Path, count: int, seconds: tuple[float, float], seed: in
         if len(rows) == count:
             return write_csv(folder / "corpus.csv", rows)
     raise BenchmarkError(
-        f"only {len(rows)} of {count} sentences lasted {seconds[0]} to {seconds[1]} seconds; "
-        "widen the limits"
+        f"only {len(rows)} of {count} sentences lasted {seconds[0]} to {seconds[1]} seconds; widen the limits"
     )
 
 
 def main() -> None:
     """Make the corpus the arguments ask for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--min-seconds", type=float, default=3.8)

@@ -95,9 +95,7 @@ def step_flops(n_hidden: int, n_frames: int, bidirectional: bool) -> float:
     return 2.0 * n_frames * (2 * N_INPUT * n_hidden + 3 * (layers + lstm + top))
 
 
-def time_step(
-    args: argparse.Namespace, work: Path, csv: Path, n_hidden: int, bidirectional: bool
-) -> dict[str, Any]:
+def time_step(args: argparse.Namespace, work: Path, csv: Path, n_hidden: int, bidirectional: bool) -> dict[str, Any]:
     """Train a few epochs of one step each; return the seconds of a step and the input wait."""
     folder = common.fresh(work / "checkpoints")
     flags = {
@@ -128,9 +126,7 @@ def time_step(
 def measure(args: argparse.Namespace) -> None:
     """Measure the peak, every shape and size, the peak again; print shares of the better peak."""
     work = common.work_folder(args)
-    csv = common.write_csv(
-        work / "train.csv", common.read_csv(make_corpus(work / "corpus", BATCH, (3.8, 4.7)))
-    )
+    csv = common.write_csv(work / "train.csv", common.read_csv(make_corpus(work / "corpus", BATCH, (3.8, 4.7))))
     samples = common.sample_counts(csv)
     peaks = [peak_in_child(args.python)]
     rows = []
@@ -160,9 +156,7 @@ def measure(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the arguments and measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n_hidden", type=int, nargs="+", default=[512, 2048])
     parser.add_argument("--epochs", type=int, default=8, help="steps; the first is not timed")
     parser.add_argument("--dropout_rate", type=float, default=0.0)

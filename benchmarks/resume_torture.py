@@ -131,9 +131,7 @@ def differences(left: Path, right: Path) -> list[str]:
     return wrong
 
 
-def torture(
-    args: argparse.Namespace, work: Path, label: str, number: int, length_s: float
-) -> dict[str, Any]:
+def torture(args: argparse.Namespace, work: Path, label: str, number: int, length_s: float) -> dict[str, Any]:
     """Start one run again and again until it ends; return what happened on the way."""
     rng = random.Random(f"{args.seed} {label}")
     folder, log = common.fresh(work / label), work / f"{label}.log"
@@ -207,24 +205,16 @@ def measure(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the arguments and measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kill", type=int, default=20, help="runs ended with SIGKILL")
     parser.add_argument("--term", type=int, default=5, help="runs ended with SIGTERM")
-    parser.add_argument(
-        "--max-kills", type=int, default=3, help="interruptions of one run, at most"
-    )
+    parser.add_argument("--max-kills", type=int, default=3, help="interruptions of one run, at most")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--utterances", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument(
-        "--checkpoint-secs", default="0.5", help="seconds between saves inside epochs"
-    )
+    parser.add_argument("--checkpoint-secs", default="0.5", help="seconds between saves inside epochs")
     common.add_arguments(parser, coqui=False)
-    parser.add_argument(
-        "extra", nargs="*", metavar="FLAG", help="further flags of DeepSpeech.py, after --"
-    )
+    parser.add_argument("extra", nargs="*", metavar="FLAG", help="further flags of DeepSpeech.py, after --")
     common.main_of(measure, parser.parse_args())
 
 

@@ -28,9 +28,7 @@ BUNDLED = ROOT / "data" / "smoke_test" / "she_had_your_dark_suit.wav"
 
 def main() -> int:
     """Import as the command line says; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", metavar="DIR", type=Path, help="where LDC93S1 and ldc93s1.csv go")
     parser.add_argument(
         "--source",
@@ -102,10 +100,7 @@ def is_finished(table: Path, names: set[str]) -> bool:
     return (
         len(rows) == 1
         and rows[0].wav_filename in names
-        and (
-            Path(rows[0].path).is_file()
-            and Path(rows[0].path).stat().st_size == rows[0].wav_filesize
-        )
+        and (Path(rows[0].path).is_file() and Path(rows[0].path).stat().st_size == rows[0].wav_filesize)
     )
 
 
@@ -134,10 +129,7 @@ def read_transcript(path: Path) -> str:
     line = path.read_text(encoding="utf-8", errors="replace").strip()
     words = line.split(maxsplit=2)
     if len(words) < 3 or not (words[0].isdecimal() and words[1].isdecimal()) or "\n" in line:
-        raise DataError(
-            "expected the first sample, the last sample and the sentence on one line, "
-            f"found {line[:60]!r}"
-        )
+        raise DataError(f"expected the first sample, the last sample and the sentence on one line, found {line[:60]!r}")
     return words[2].lower().replace(".", "")
 
 

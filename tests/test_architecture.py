@@ -68,9 +68,7 @@ def upward_or_sideways_imports(root: Path) -> Iterator[str]:
 def relative_imports(root: Path) -> Iterator[str]:
     """`from . import x` would escape the rule above."""
     for path, tree in parse(root, *OURS):
-        yield from (
-            f"{path}:{line} imports {name}" for line, name in imported(tree) if name[0] == "."
-        )
+        yield from (f"{path}:{line} imports {name}" for line, name in imported(tree) if name[0] == ".")
 
 
 def imports_of_the_program(root: Path) -> Iterator[str]:
@@ -112,11 +110,7 @@ def names_of_tensorflow(root: Path) -> Iterator[str]:
             if called(node) in {"importlib.import_module", "import_module", "__import__"}:
                 yield f"{path}:{node.lineno} {ast.unparse(node)}"
         if path.stem in WITHOUT_TENSORFLOW or path.match("bin/import_*.py"):
-            yield from (
-                f"{path}:{line} imports util.tf"
-                for line, name in util_modules(tree)
-                if name == "tf"
-            )
+            yield from (f"{path}:{line} imports util.tf" for line, name in util_modules(tree) if name == "tf")
 
 
 def early_tensorflow(root: Path) -> Iterator[str]:
@@ -134,9 +128,7 @@ for path in sorted([*root.glob("util/*.py"), *root.glob("bin/import_*.py")]):
     if "tensorflow" in sys.modules or "keras" in sys.modules:
         sys.exit(f"{path.relative_to(root)} loads TensorFlow when it is imported")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, root], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program, root], capture_output=True, text=True, check=False)
     if done.returncode:
         yield done.stderr.strip()
 
@@ -205,9 +197,7 @@ def test_rule_holds(rule: Rule) -> None:
     assert list(rule(ROOT)) == []
 
 
-@pytest.mark.parametrize(
-    ("rule", "name", "source", "found"), PLANTED, ids=lambda value: getattr(value, "__name__", "")
-)
+@pytest.mark.parametrize(("rule", "name", "source", "found"), PLANTED, ids=lambda value: getattr(value, "__name__", ""))
 def test_rule_finds_what_breaks_it(rule, name, source, found, tmp_path):
     (tmp_path / "util").mkdir()
     (tmp_path / "util" / "__init__.py").write_text("")

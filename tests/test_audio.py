@@ -182,12 +182,8 @@ def test_a_wav_with_more_chunks_and_one_from_a_pipe(tmp_path: Path):
 
 def test_an_mp3_that_does_not_tell_its_length(tmp_path: Path):
     path = tmp_path / "a.mp3"
-    silence_and_noise = np.concatenate(
-        [np.zeros(2 * RATE), np.random.default_rng(3).normal(0, 0.2, 6 * RATE)]
-    )
-    with soundfile.SoundFile(
-        path, "w", RATE, 1, format="MP3", bitrate_mode="VARIABLE", compression_level=0.3
-    ) as file:
+    silence_and_noise = np.concatenate([np.zeros(2 * RATE), np.random.default_rng(3).normal(0, 0.2, 6 * RATE)])
+    with soundfile.SoundFile(path, "w", RATE, 1, format="MP3", bitrate_mode="VARIABLE", compression_level=0.3) as file:
         file.write(silence_and_noise)
     data = path.read_bytes()
     assert b"Xing" in data[:100]
@@ -239,9 +235,7 @@ def test_what_is_not_audio(tmp_path: Path, data: bytes, sentence: str, read):
 @pytest.mark.parametrize(("form", "name"), [("AIFF", "AIFF"), ("AU", "AU"), ("CAF", "CAF")])
 def test_audio_that_must_be_converted(tmp_path: Path, form: str, name: str):
     path = _make(tmp_path / "a.wav", _pcm(), form)
-    assert _message(path) == (
-        f"{path} is {name}, expected WAV, FLAC, OGG or MP3; convert it to one of them"
-    )
+    assert _message(path) == (f"{path} is {name}, expected WAV, FLAC, OGG or MP3; convert it to one of them")
 
 
 @pytest.mark.parametrize("read", [read_info, read_audio])
@@ -253,8 +247,7 @@ def test_no_samples(tmp_path: Path, read):
 @pytest.mark.parametrize("read", [read_info, read_audio])
 def test_no_file(tmp_path: Path, read):
     assert _message(tmp_path / "no.wav", read) == (
-        f"cannot read {tmp_path}/no.wav: No such file or directory; "
-        "expected a WAV, FLAC, OGG or MP3 file with speech"
+        f"cannot read {tmp_path}/no.wav: No such file or directory; expected a WAV, FLAC, OGG or MP3 file with speech"
     )
     assert f"cannot read {tmp_path}: it is a folder; " in _message(tmp_path, read)
 

@@ -68,9 +68,7 @@ def test_names_start_at_the_folder_of_the_csv(tmp_path: Path, monkeypatch: pytes
     _write(tmp_path / "sub", f"{HEADER}\nclips/a.wav,1,x\n../b.wav,1,x\n./c.wav,1,x\n")
     monkeypatch.chdir(tmp_path)
     utterances = read_csv("sub/train.csv")
-    assert [u.path for u in utterances] == [
-        str(tmp_path / name) for name in ("sub/clips/a.wav", "b.wav", "sub/c.wav")
-    ]
+    assert [u.path for u in utterances] == [str(tmp_path / name) for name in ("sub/clips/a.wav", "b.wav", "sub/c.wav")]
     assert utterances[0].wav_filename == "clips/a.wav"
     assert utterances[0].source == "sub/train.csv"
 
@@ -137,8 +135,7 @@ def test_an_empty_file(tmp_path: Path, text: str):
 
 def test_no_file(tmp_path: Path):
     assert _message(tmp_path / "no.csv") == (
-        f"cannot read {tmp_path}/no.csv: No such file or directory; "
-        f"expected a CSV with the header {HEADER}"
+        f"cannot read {tmp_path}/no.csv: No such file or directory; expected a CSV with the header {HEADER}"
     )
     assert f"cannot read {tmp_path}: it is a folder; " in _message(tmp_path)
 
@@ -177,9 +174,7 @@ def test_the_written_csv(tmp_path: Path):
             _utterance(f"{tmp_path}2/b.wav", transcript="x, y", extra=(("age", "30"),)),
         ],
     )
-    assert path.read_bytes().decode() == (
-        f'{HEADER},age\na.wav,5,\u00e4,\n{tmp_path}2/b.wav,0,"x, y",30\n'
-    )
+    assert path.read_bytes().decode() == (f'{HEADER},age\na.wav,5,\u00e4,\n{tmp_path}2/b.wav,0,"x, y",30\n')
 
 
 def test_writing_replaces_the_old_file_or_leaves_it(tmp_path: Path):
@@ -206,8 +201,7 @@ def test_faults_are_summarized_by_kind():
     ]
     assert summarize_faults(faults, 50) == [
         "unreadable audio: 2 of 50 utterances left out, the first is train.csv:4: b.wav is empty",
-        "too short: 1 of 50 utterances left out, the first is train.csv:7: "
-        "a.wav has 3 frames, 5 are needed",
+        "too short: 1 of 50 utterances left out, the first is train.csv:7: a.wav has 3 frames, 5 are needed",
     ]
     assert summarize_faults([], 50) == []
 

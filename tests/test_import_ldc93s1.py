@@ -38,9 +38,7 @@ def folder(tmp_path):
     with wave.open(str(folder / "LDC93S1.wav"), "wb") as recording:
         recording.setparams((1, 2, 16000, 0, "NONE", ""))
         recording.writeframes(struct.pack("<8000h", *samples))
-    (folder / "LDC93S1.txt").write_text(
-        "0 46797 She had your dark suit in greasy wash water all year.\n"
-    )
+    (folder / "LDC93S1.txt").write_text("0 46797 She had your dark suit in greasy wash water all year.\n")
     return folder
 
 

@@ -93,8 +93,7 @@ def test_a_wrong_checksum_or_size_leaves_nothing(served, tmp_path):
     with pytest.raises(DataError) as error:
         download(f"{served.url}/corpus.bin", path, sha256="0" * 64)
     assert str(error.value) == (
-        f"cannot get corpus.bin ({served.url}/corpus.bin: has the SHA-256 checksum {SHA256}, "
-        f"expected {'0' * 64})"
+        f"cannot get corpus.bin ({served.url}/corpus.bin: has the SHA-256 checksum {SHA256}, expected {'0' * 64})"
     )
     with pytest.raises(DataError, match="has 262144 bytes, expected 7"):
         download(f"{served.url}/corpus.bin", path, size=7)

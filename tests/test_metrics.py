@@ -55,9 +55,7 @@ def test_distances_equal_the_definition():
 def test_rates_of_a_set_are_sums_over_sums():
     pairs = _random_pairs(seed=2, count=50)
     samples = [score("a.wav", *pair, 0.0) for pair in pairs]
-    words = sum(_edits(r.split(), h.split()) for r, h in pairs) / sum(
-        len(r.split()) for r, _ in pairs
-    )
+    words = sum(_edits(r.split(), h.split()) for r, h in pairs) / sum(len(r.split()) for r, _ in pairs)
     assert word_error_rate(samples) == pytest.approx(words)
     characters = sum(_edits(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
     assert character_error_rate(samples) == pytest.approx(characters)

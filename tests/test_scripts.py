@@ -150,8 +150,7 @@ def test_a_python_that_does_not_fit_is_one_sentence(checkout):
         status, message, calls = checkout.make(PYTHON=str(python), FAKE_VERSION="3.9")
         assert (status, calls) == (1, [])
         assert message == (
-            f"bin/make-env.sh: PYTHON={python} is no Python 3.11, 3.12 or 3.13 with its venv "
-            "module: name one that is."
+            f"bin/make-env.sh: PYTHON={python} is no Python 3.11, 3.12 or 3.13 with its venv module: name one that is."
         )
 
 

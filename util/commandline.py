@@ -40,11 +40,11 @@ _RETIRED = {
         normalize_sample_rate""",
 }
 RETIRED = {name: notice for notice, names in _RETIRED.items() for name in names.split()}
-RETIRED_SWITCHES = frozenset(
-    """augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
+_SWITCHES = """
+    augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
     log_traffic horovod train_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
-    normalize_sample_rate""".split()
-)
+    normalize_sample_rate"""
+RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
 
 def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
@@ -75,7 +75,7 @@ def help_text(about: str, sections: Mapping[str, Sequence[str]], flags: Any, lat
         later: what a flag that does not work yet waits for.
     """
     lines = [
-        about.split("\n\n")[0],
+        about.partition("\n\n")[0],
         "",
         "  ./DeepSpeech.py --train_files train.csv --dev_files dev.csv --test_files test.csv --checkpoint_dir run",
         "",

@@ -6,6 +6,7 @@ slower on a CPU and give impossible utterances a finite loss and a gradient, in 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ Tensor = Any
 
 def frames_needed(labels: Sequence[int]) -> int:
     """Count the frames an alignment needs: one per label and a blank between equal neighbours."""
-    repeats = sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+    repeats = sum(a == b for a, b in itertools.pairwise(labels))
     return len(labels) + repeats
 
 
@@ -37,7 +38,7 @@ def ctc_loss(logits: Tensor, feature_len: Tensor, labels: Tensor, label_len: Ten
     """
     positions = tf.where(tf.sequence_mask(label_len, tf.shape(labels)[1]))  # [labels of all, 2]
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def finite_loss(logits: Tensor) -> Any:
         losses, d_logits = tf.raw_ops.CTCLoss(
             inputs=logits,
@@ -61,7 +62,7 @@ def ctc_loss(logits: Tensor, feature_len: Tensor, labels: Tensor, label_len: Ten
 
 def greedy_path(logits: Tensor) -> Tensor:
     """Return the best label of every frame, int32 [batch, time], of logits [time, batch, labels]."""
-    return tf.transpose(tf.argmax(logits, 2, tf.int32))
+    return tf.argmax(tf.transpose(logits, [1, 0, 2]), 2, tf.int32)
 
 
 def collapse(path: NDArray[np.int32], blank: int) -> list[int]:

@@ -156,7 +156,7 @@ def _frame_counts(n_samples: Tensor, features: FeatureSet) -> Tensor:
 def _cosine_transform(n_bands: int, n_cepstra: int) -> FloatArray:
     """Return the type-II cosine transform, float32 [n_bands, n_cepstra], all rows of equal scale."""
     angle = np.pi / n_bands * np.outer(np.arange(n_bands) + 0.5, np.arange(n_cepstra))
-    return (np.sqrt(2 / n_bands) * np.cos(angle)).astype(np.float32)
+    return np.asarray(np.sqrt(2 / n_bands) * np.cos(angle), np.float32)
 
 
 def _classic_filterbank(features: FeatureSet) -> FloatArray:
@@ -189,7 +189,7 @@ def _streaming_filterbank(features: FeatureSet) -> FloatArray:
     falling = (edges[2:] - mel[:, np.newaxis]) / (edges[2:] - edges[1:-1])
     used = (bins >= int(1.5 + low / bin_width)) & (bins <= int(high / bin_width))
     weights = np.clip(np.minimum(rising, falling), 0, None) * used[:, np.newaxis]
-    return weights.astype(np.float32)
+    return np.asarray(weights, np.float32)
 
 
 def _mel(hertz: Any) -> Any:

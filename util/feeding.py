@@ -12,7 +12,7 @@ import functools
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +24,7 @@ from util.corpus import Fault, Utterance, read_csv, summarize_faults
 from util.ctc import frames_needed
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
+from util.progress import Console
 from util.text import Alphabet
 
 READERS = 8  # threads; reading waits for the disk more than it computes
@@ -111,8 +112,8 @@ def load_corpus(
     paths: Sequence[str],
     alphabet: Alphabet,
     features: FeatureSet,
-    limit: int = 0,
-    progress: Callable[[int], Callable[[], None]] = lambda total: lambda: None,
+    limit: int,
+    console: Console,
 ) -> Corpus:
     """Read CSV files and sort out the rows that cannot be trained or tested on.
 
@@ -124,15 +125,14 @@ def load_corpus(
         alphabet: the labels of the network.
         features: the feature set; its sample rate and step decide the number of frames.
         limit: look at the first rows only; 0: all.
-        progress: told the number of rows; what it returns is called after each.
+        console: shows how far the check is.
 
     Raises:
         DataError: a CSV cannot be read.
     """
     utterances = [utterance for path in paths for utterance in read_csv(path)][: limit or None]
-    advance = progress(len(utterances))
     corpus = Corpus(",".join(paths), [], [], collections.Counter())
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool, console.track(f"Checking {corpus.name}", len(utterances)) as tracker:
         for utterance, info in zip(utterances, pool.map(_info_or_error, utterances), strict=True):
             found = _check(utterance, info, alphabet, features)
             if isinstance(found, Fault):
@@ -140,7 +140,7 @@ def load_corpus(
             elif isinstance(info, AudioInfo):
                 corpus.samples.append(found)
                 corpus.converted.update(_conversions(info, features.sample_rate))
-            advance()
+            tracker.advance()
     return corpus
 
 
@@ -276,7 +276,7 @@ def read_batch(samples: Sequence[Sample], members: Sequence[int], sample_rate: i
 def _padded(rows: Sequence[NDArray[Any]], dtype: type) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Stack rows of different lengths into a table filled up with zeros; return it and the lengths."""
     lengths = np.array([len(row) for row in rows], np.int32)
-    table = np.zeros([len(rows), max(lengths, default=0)], dtype)
+    table: NDArray[Any] = np.zeros([len(rows), max(lengths, default=0)], dtype)
     for line, row in zip(table, rows, strict=True):
         line[: len(row)] = row
     return table, lengths

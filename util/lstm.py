@@ -35,7 +35,7 @@ def lstm(x: Tensor, kernel: Tensor, bias: Tensor, forget_bias: float) -> Tensor:
         float32 [time, batch, n_hidden], the hidden state of every frame.
     """
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def layer(x: Tensor, kernel: Tensor, bias: Tensor) -> Any:
         n_input, n_hidden = x.shape[2], bias.shape[0] // 4
         recurrent = kernel[n_input:]  # [n_hidden, 4 n_hidden]

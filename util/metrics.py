@@ -84,6 +84,15 @@ def mean_loss(samples: Iterable[Sample]) -> float:
     return math.fsum(losses) / len(losses) if losses else math.nan
 
 
+def summarize(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the measures of a set: mean `loss`, corpus-level `wer` and `cer`."""
+    return {
+        "loss": mean_loss(samples),
+        "wer": word_error_rate(samples),
+        "cer": character_error_rate(samples),
+    }
+
+
 def pick_samples(samples: Iterable[Sample], count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
     """Pick the best, median and worst samples by WER, then by loss.
 

@@ -100,7 +100,7 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _request(self, number: int, _frame: object) -> None:
+    def _request(self, _number: int, _frame: object) -> None:
         if self._requested:
             raise KeyboardInterrupt
         self._requested = True

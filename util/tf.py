@@ -6,19 +6,41 @@ library. Nothing may therefore touch `tf` while a module is being imported (no d
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
+import tempfile
+from collections.abc import Iterator
 from typing import Any
+
+_NOISE = b"absl::InitializeLog()", b"oneDNN custom operations are on"
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
+    if name.startswith("__") and name != "__version__":
         raise AttributeError(name)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the console is ours
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # we use no Keras: this skips its import, 0.4 s and 45 MiB
-    tensorflow = importlib.import_module("tensorflow")
+    with _without_noise():
+        tensorflow = importlib.import_module("tensorflow")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    attribute = getattr(tensorflow, name)
-    globals()[name] = attribute
+    globals()[name] = attribute = getattr(tensorflow, name)
     return attribute
+
+
+@contextlib.contextmanager
+def _without_noise() -> Iterator[None]:
+    """Hold back what the import writes to standard error, and pass on all but two lines no setting stops."""
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            for line in held:
+                if not any(noise in line for noise in _NOISE):
+                    os.write(2, line)
