@@ -205,32 +205,24 @@ def make_weights(n_input: int, n_labels: int) -> Weights:
     """Make the trainable variables, float32 by name; names and layouts are those of 0.9.3's checkpoints."""
     n = FLAGS.n_hidden
     recurrent = 2 * n if FLAGS.bidirectional else n
-    matrices = {
-        "layer_1": ((2 * N_CONTEXT + 1) * n_input, n),
-        "layer_2": (n, n),
-        "layer_3": (n, recurrent),
-        "layer_5": (recurrent, n),
-        "layer_6": (n, n_labels + 1),
+    shapes = {
+        "layer_1/weights": ((2 * N_CONTEXT + 1) * n_input, n),
+        "layer_2/weights": (n, n),
+        "layer_3/weights": (n, recurrent),
+        "layer_5/weights": (recurrent, n),
+        "layer_6/weights": (n, n_labels + 1),
     }
-    cells = [FORWARD, BACKWARD] if FLAGS.bidirectional else [STREAMING]
-    shapes = {f"{layer}/weights": shape for layer, shape in matrices.items()}
-    shapes |= {f"{cell}/kernel": (recurrent + n, 4 * n) for cell in cells}
-    weights = {}
+    for cell in [FORWARD, BACKWARD] if FLAGS.bidirectional else [STREAMING]:
+        shapes[f"{cell}/kernel"] = (recurrent + n, 4 * n)
+    initial = {}
     for index, (name, shape) in enumerate(shapes.items()):
         limit = math.sqrt(6 / sum(shape))  # Glorot and Bengio 2010, eq. 16
-        seed = [FLAGS.random_seed, index]
-        weights[name] = tf.Variable(tf.random.stateless_uniform(shape, seed, -limit, limit), name=name)
-        bias = f"{name.rpartition('/')[0]}/bias"
-        weights[bias] = tf.Variable(tf.zeros(shape[1:]), name=bias)
-    if FLAGS.layer_norm:
-        for layer in ("layer_1", "layer_2", "layer_3", "layer_5"):
-            size = matrices[layer][1:]
-            for name, value in (
-                (f"{layer}/LayerNorm/gamma", tf.ones(size)),
-                (f"{layer}/LayerNorm/beta", tf.zeros(size)),
-            ):
-                weights[name] = tf.Variable(value, name=name)
-    return weights
+        initial[name] = tf.random.stateless_uniform(shape, [FLAGS.random_seed, index], -limit, limit)
+        initial[f"{name.rpartition('/')[0]}/bias"] = tf.zeros(shape[1:])
+    for layer in ("layer_1", "layer_2", "layer_3", "layer_5") if FLAGS.layer_norm else ():
+        initial[f"{layer}/LayerNorm/gamma"] = tf.ones_like(initial[f"{layer}/bias"])
+        initial[f"{layer}/LayerNorm/beta"] = tf.zeros_like(initial[f"{layer}/bias"])
+    return {name: tf.Variable(value, name=name) for name, value in initial.items()}
 
 
 def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
@@ -376,6 +368,9 @@ def evaluate(
 # -------------------------------------------------------------------------------------- 5  Training
 
 
+BROKEN_STEPS = 3  # steps in a row without a finite gradient after which training stops
+
+
 @dataclasses.dataclass
 class State:
     """Where training stands; saved with every checkpoint, so that a resumed run goes on exactly there."""
@@ -398,9 +393,6 @@ class State:
     def loss(self) -> float:
         """Mean loss of the present epoch so far."""
         return self.loss_sum / max(self.n_losses, 1)
-
-
-BROKEN_STEPS = 3  # steps in a row without a finite gradient after which training stops
 
 
 def learning_rate(state: State, n_batches: int) -> float:
@@ -438,10 +430,8 @@ class Trainer:
                 self.save(["best_dev", "train"] if improved else ["train"])
                 self.obey_stop()
         if self.is_stale():
-            self.console.say(
-                f"Stopping early: {FLAGS.best_metric} on the dev set was best, {state.best:.4f}, at step"
-                f" {state.best_step}, and has not improved by {FLAGS.es_min_delta:g} in {state.stale} validations."
-            )
+            self.console.say(f"Stopping early: the dev {FLAGS.best_metric} was best, {state.best:.4f}, at step {state.best_step} and"
+                             f" has not improved by {FLAGS.es_min_delta:g} in {state.stale} validations.")  # fmt: skip
         self.console.say(f"Training is complete: {state.epoch} epochs, {state.step} steps, {duration(state.elapsed)}.")
 
     def is_stale(self) -> bool:
@@ -498,10 +488,8 @@ class Trainer:
         names = ", ".join(self.data.samples[member].utterance.path for member in suspects)
         self.console.warn(f"Step {state.step + 1}: the loss is not a number, left out of the update: {names}")
         if self.broken == BROKEN_STEPS:
-            raise TrainingError(
-                f"No finite loss in {BROKEN_STEPS} steps in a row, the last with {names}: training has diverged. The"
-                f" checkpoints in {self.directory.path} are from before; lower --learning_rate or set --max_grad_norm 100."
-            )
+            raise TrainingError(f"No finite loss in {BROKEN_STEPS} steps in a row: training has diverged. The checkpoints"
+                                f" in {self.directory.path} are from before; lower --learning_rate.")  # fmt: skip
 
     def validate(self) -> bool:
         """Measure the dev set and act on it; return whether it is the best so far."""
@@ -523,10 +511,8 @@ class Trainer:
             state.reduction *= FLAGS.plateau_reduction
             if not improved:
                 self.directory.load_best(state.best_step)
-            self.console.say(
-                f"Plateau: {state.stale} validations without improvement by {FLAGS.es_min_delta:g}; going on from the"
-                f" best weights (step {state.best_step}) at learning rate {learning_rate(state, 1):.3g}."
-            )
+            self.console.say(f"Plateau: no improvement by {FLAGS.es_min_delta:g} in {state.stale} validations; on from the best"
+                             f" weights (step {state.best_step}) at {state.reduction:g} of the learning rate.")  # fmt: skip
         return improved
 
     def save(self, kinds: Sequence[str]) -> None:
@@ -652,11 +638,9 @@ def dry_run(model: Model, sets: dict[str, list[feeding.Corpus]], console: Consol
         model.train_step(*batch.tensors, step, FLAGS.learning_rate)[0].numpy()
     seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
-    console.say(
-        f"The longest batch ({len(batch.members)} utterances, {max(batch.n_samples) / data.sample_rate:.1f} s) takes"
-        f" {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches takes about"
-        f" {duration(seconds * sum(frames) / max(frames))}. Nothing was written."
-    )
+    console.say(f"The longest batch ({len(batch.members)} utterances, {max(batch.n_samples) / data.sample_rate:.1f} s) takes"
+                f" {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches takes about"
+                f" {duration(seconds * sum(frames) / max(frames))}. Nothing was written.")  # fmt: skip
 
 
 def run(console: Console) -> None:
