@@ -474,7 +474,11 @@ class Trainer:
     def train_on(self, batch: feeding.Batch, rate: float) -> None:
         """Make one update; utterances without a finite loss are named and have no part in it."""
         state = self.state
-        losses, norm = (result.numpy() for result in self.model.train_step(*batch.tensors, state.step, rate))
+        try:
+            losses, norm = (result.numpy() for result in self.model.train_step(*batch.tensors, state.step, rate))
+        except tf.errors.ResourceExhaustedError as error:
+            raise TrainingError(f"Out of memory with {len(batch.members)} utterances of up to {batch.samples.shape[1]}"
+                                " samples: lower --train_batch_size or --batch_frames.") from error  # fmt: skip
         finite = np.isfinite(losses)
         state.loss_sum, state.n_losses = (
             state.loss_sum + float(losses[finite].sum()),
@@ -565,7 +569,7 @@ def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console
     source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
     load = source.load if FLAGS.load_train in ("auto", "init") else source.require
     loaded = load(FLAGS.load_train.replace("auto", "last or best"))
-    state = State(**loaded) if loaded else State()
+    state = State(**(loaded or {}))
     if source is not own:
         state = State(step=state.step)  # the weights and moments of another run begin this one
     state.reduction = 1.0 if FLAGS.force_initialize_learning_rate else state.reduction
@@ -573,7 +577,7 @@ def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console
         state.target = FLAGS.epochs
     elif state.epoch >= state.target:
         state.target = state.epoch - FLAGS.epochs
-    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if loaded else "new weights"
+    place = "new weights" if loaded is None else f"epoch {state.epoch + 1}, batch {state.batch + 1}"
     console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own.path}.")
     return state
 
