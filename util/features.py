@@ -90,7 +90,11 @@ def mfcc(samples: Tensor, n_samples: Tensor, features: FeatureSet) -> tuple[Tens
 
 
 def whiten(vectors: Tensor, feature_len: Tensor) -> Tensor:
-    """Shift and scale each utterance to mean 0 and deviation 1 over its valid frames.
+    """Shift and scale each utterance to mean 0 and deviation 1 over all cepstra of its valid frames.
+
+    One mean and one deviation per utterance, as in DeepSpeech 0.1. To normalise each cepstrum by
+    itself would raise the high ones, which tell the speaker more than the sound, to the size of the
+    low ones: on an hour of speech from 50 speakers it was worse (benchmarks/RESULTS.md).
 
     Args:
         vectors: float32 [batch, time, n_input], zero behind the valid frames.
@@ -100,10 +104,10 @@ def whiten(vectors: Tensor, feature_len: Tensor) -> Tensor:
         float32 [batch, time, n_input], zero behind the valid frames.
     """
     valid = tf.cast(tf.sequence_mask(feature_len, tf.shape(vectors)[1]), tf.float32)[..., tf.newaxis]
-    count = tf.maximum(tf.cast(feature_len, tf.float32), 1.0)[:, tf.newaxis, tf.newaxis]
-    mean = tf.reduce_sum(vectors, 1, keepdims=True) / count
+    count = tf.cast(tf.maximum(feature_len, 1) * vectors.shape[2], tf.float32)[:, tf.newaxis, tf.newaxis]
+    mean = tf.reduce_sum(vectors, [1, 2], keepdims=True) / count
     centred = (vectors - mean) * valid
-    variance = tf.reduce_sum(tf.square(centred), 1, keepdims=True) / count
+    variance = tf.reduce_sum(tf.square(centred), [1, 2], keepdims=True) / count
     return centred / tf.sqrt(variance + 1e-10)
 
 
