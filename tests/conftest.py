@@ -1,15 +1,21 @@
-"""What several tests need: the checkout on the path, and a web server that misbehaves on demand."""
+"""What several tests need: the trainer as a program, a small corpus, a web server that misbehaves on demand."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -73,3 +79,105 @@ def web() -> Iterator[Web]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+NO_TENSORFLOW = 77  # exit status of a program that wanted TensorFlow where the test gave it none
+SMALL = ("--n_hidden=16", "--intra_op_parallelism_threads=1", "--inter_op_parallelism_threads=1")
+
+
+@dataclass(frozen=True)
+class Program:
+    """DeepSpeech.py, run as a program of its own with a small network.
+
+    Attributes:
+        folder: where it runs.
+        decoy: a folder with a package `tensorflow` that ends the program at its import.
+    """
+
+    folder: Path
+    decoy: Path
+
+    def __call__(self, *flags: object, tensorflow: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run it to its end; no failure, however bad, may show a traceback.
+
+        Args:
+            flags: its command line.
+            tensorflow: False lets it end with NO_TENSORFLOW where it would import TensorFlow.
+        """
+        command, settings = self._command(flags, tensorflow)
+        done = subprocess.run(command, capture_output=True, timeout=120, check=False, **settings)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def start(self, *flags: object, **settings: Any) -> subprocess.Popen[str]:
+        """Start it and return at once."""
+        command, defaults = self._command(flags, True)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, **(pipes | defaults | settings))
+
+    def _command(self, flags: Sequence[object], tensorflow: bool) -> tuple[list[str], dict[str, Any]]:
+        path = {} if tensorflow else {"PYTHONPATH": str(self.decoy)}
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        command = [sys.executable, str(ROOT / "DeepSpeech.py"), *SMALL, *map(str, flags)]
+        return command, {"cwd": self.folder, "env": environment | path, "text": True}
+
+
+@pytest.fixture(scope="session")
+def decoy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("decoy")
+    (folder / "tensorflow").mkdir()
+    (folder / "tensorflow" / "__init__.py").write_text(f"import os\nos._exit({NO_TENSORFLOW})\n")
+    return folder
+
+
+@pytest.fixture
+def deepspeech(tmp_path: Path, decoy: Path) -> Program:
+    return Program(tmp_path, decoy)
+
+
+def speak(text: str, rate: int = 16000) -> NDArray[np.int16]:
+    """Return a sound in which every letter is a tone of its own, 0.08 s each; a space is faint noise."""
+    length = rate * 8 // 100
+    time = np.arange(length) / rate
+    window = np.hanning(length)
+    noise = np.random.default_rng(len(text)).normal(0, 0.003, len(text) * length)
+    tones = [0.4 * window * np.sin(2 * np.pi * (200 + 90 * (ord(ch) % 32)) * time) * (ch != " ") for ch in text]
+    return np.rint((np.concatenate(tones) + noise) * 32767).astype(np.int16)
+
+
+def write_corpus(folder: Path, name: str, texts: Sequence[str], ending: str = "wav") -> Path:
+    """Write one audio file for each text, and the CSV that names them; return the CSV."""
+    rows = ["wav_filename,wav_filesize,transcript"]
+    for number, text in enumerate(texts):
+        audio = folder / f"{name}{number}.{ending}"
+        soundfile.write(audio, speak(text), 16000)
+        rows.append(f"{audio.name},{audio.stat().st_size},{text}")
+    path = folder / f"{name}.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@dataclass(frozen=True)
+class Csvs:
+    """CSV files of a few spoken letters: of different lengths, as WAV and as FLAC.
+
+    Attributes:
+        train: six utterances.
+        dev: two.
+        test: two.
+    """
+
+    train: Path
+    dev: Path
+    test: Path
+
+
+@pytest.fixture(scope="session")
+def csvs(tmp_path_factory: pytest.TempPathFactory) -> Csvs:
+    folder = tmp_path_factory.mktemp("corpus")
+    train = ["a cat", "a bad cab", "act a dad", "cab", "add a tab", "bad"]
+    return Csvs(
+        write_corpus(folder, "train", train),
+        write_corpus(folder, "dev", ["a bat", "cad act"], "flac"),
+        write_corpus(folder, "test", ["tab", "a cab"], "flac"),
+    )

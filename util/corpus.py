@@ -149,9 +149,15 @@ def summarize_faults(faults: Sequence[Fault], total: int) -> list[str]:
 def write_faults(path: str | Path, faults: Sequence[Fault]) -> None:
     """Write faults as a CSV: source, line, wav_filename, kind, reason, transcript; atomically.
 
+    Its folder is made if absent: the check comes before anything else is written there.
+
     Raises:
         DataError: the file cannot be written.
     """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
     _write_rows(
         path,
         ["source", "line", "wav_filename", "kind", "reason", "transcript"],
