@@ -185,10 +185,19 @@ def default_directory(csv_paths: Sequence[str]) -> Path:
 
 
 def write_run(directory: Path, description: Mapping[str, Any]) -> None:
-    """Write run.json, the description of the run whose checkpoints lie beside it."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write run.json, the description of the run whose checkpoints lie beside it.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
     text = json.dumps(description, indent=1, ensure_ascii=False, sort_keys=True)
-    write_atomically(directory / RUN_FILE, text + "\n")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(directory / RUN_FILE, text + "\n")
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot write to {directory}: {error.strerror}; make room or choose another --checkpoint_dir."
+        ) from error
 
 
 def read_run(directory: Path) -> dict[str, Any]:
@@ -208,7 +217,10 @@ def read_run(directory: Path) -> dict[str, Any]:
             " restore it, or move the directory away to start afresh."
         ) from error
     if not isinstance(description, dict):
-        raise CheckpointError(f"{path} holds {type(description).__name__}, expected a JSON object.")
+        raise CheckpointError(
+            f"{path} holds a JSON {type(description).__name__}, expected an object: restore it, or move the directory"
+            " away to start afresh."
+        )
     return description
 
 
