@@ -184,14 +184,16 @@ def test_loading_and_saving_in_different_places(trained, deepspeech: Program, cs
 def test_one_utterance_is_learnt_by_heart(deepspeech: Program, tmp_path: Path, shape: str):
     text = "bäd" if shape == "--bytes_output_mode" else "a bad cab"
     path = write_corpus(tmp_path, "one", [text])
-    # the accuracy of short training depends on width: 16 units are few for a stack of six layers
-    learn = "--n_hidden=48", "--epochs=120", "--learning_rate=0.005", "--dropout_rate=0", "--validation_step=0"
-    done = deepspeech(shape, *learn, "--max_to_keep=1", "--train_files", path, "--checkpoint_dir=run",
-                      "--one_shot_infer", tmp_path / "one0.wav")  # fmt: skip
+    header, row = path.read_text().splitlines()
+    path.write_text("\n".join([header, *[row] * 40]) + "\n")
+    learn = "--n_hidden=48", "--epochs=15", "--learning_rate=0.003", "--lr_schedule=cosine", "--dropout_rate=0"
+    done = deepspeech(
+        *(shape, *learn, "--train_files", path, "--checkpoint_dir=run"), "--one_shot_infer", tmp_path / "one0.wav"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{text}\n", "nothing but the transcript"
     if shape == "--bidirectional":
-        tested = deepspeech(shape, "--n_hidden=48", "--test_files", path, "--checkpoint_dir=run")
+        tested = deepspeech(shape, "--n_hidden=48", "--test_files", path, "--checkpoint_dir=run", "--limit_test=1")
         assert "WER: 0.000000, CER: 0.000000" in tested.stdout
 
 
@@ -231,7 +233,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, decoy: Path, long_fl
     return folder / "run"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_stopped_in_the_middle_resumes_exactly(
     deepspeech: Program, tmp_path: Path, long_flags: list[object], uninterrupted: Path, number: signal.Signals
 ):
@@ -278,8 +280,9 @@ def test_a_changed_training_set_begins_the_epoch_anew(
     with deepspeech.start(*flags, "--train_files", long_csv, "--epochs=2") as process:
         while not list(run.glob("train-*.index")) and process.poll() is None:
             time.sleep(0.005)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+    assert process.returncode == 130
     step = max(steps_of(run, "train"))
     done = deepspeech(*flags, "--train_files", csvs.train, "--epochs=1")
     assert done.returncode == 0
@@ -290,13 +293,15 @@ def test_a_changed_training_set_begins_the_epoch_anew(
 # ------------------------------------------------------------------------------- randomness, policies
 
 
-def test_the_seed_decides_everything_random(deepspeech: Program, csvs: Csvs, tmp_path: Path):
-    flags = "--train_files", csvs.train, "--epochs=2", "--train_batch_size=2", "--dropout_rate=0.3"
-    seeds = {"one": 1, "again": 1, "two": 2}
-    together(deepspeech, *([*flags, f"--random_seed={seed}", f"--checkpoint_dir={n}"] for n, seed in seeds.items()))
-    assert_same_checkpoint(tmp_path / "one" / "train-6", tmp_path / "again" / "train-6")
-    one, two = (read_checkpoint(tmp_path / name / "train-6")[0]["layer_5/weights"] for name in ("one", "two"))
-    assert not np.allclose(one, two, atol=0.01)
+def test_the_seed_decides_everything_random(trained, deepspeech: Program, csvs: Csvs, tmp_path: Path):
+    flags = "--train_files", csvs.train, "--epochs=3", "--limit_train=5", "--train_batch_size=2"
+    together(deepspeech, [*flags, "--checkpoint_dir=same"], [*flags, "--random_seed=1", "--checkpoint_dir=other"])
+    tensors, same, other = (
+        read_checkpoint(folder / "train-9")[0] for folder in (trained[1] / "run", tmp_path / "same", tmp_path / "other")
+    )
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(tensor, same[name], name)
+    assert not np.allclose(tensors["layer_5/weights"], other["layer_5/weights"], atol=0.01)
 
 
 def test_early_stopping_and_plateaus_say_why_and_validation_has_no_dropout(
@@ -334,8 +339,7 @@ def test_the_best_checkpoint_is_chosen_by_the_measure_asked_for(deepspeech: Prog
         assert steps_of(tmp_path / name, "best_dev") == [best[name]]
         assert steps_of(tmp_path / name, "train") == [6, 12, 18, 24]
     assert best["loss"] != best["wer"], "or this would prove nothing"
-    assert_same_weights = np.testing.assert_array_equal
-    assert_same_weights(
+    np.testing.assert_array_equal(
         read_checkpoint(tmp_path / "wer" / f"best_dev-{best['wer']}")[0]["layer_6/bias"],
         read_checkpoint(tmp_path / "wer" / f"train-{best['wer']}")[0]["layer_6/bias"],
     )
@@ -412,7 +416,7 @@ def test_a_terminal_shows_progress_bars(deepspeech: Program, long_csv: Path, bar
     flags = "--train_files", long_csv, "--epochs=1", "--show_progressbar" if bars else "--noshow_progressbar"
     with deepspeech.start(*flags, "--limit_train=40", stderr=terminal) as process:
         os.close(terminal)
-        shown = b"".join(read_terminal(master)).decode()
+        shown = re.sub(r"\x1b\[[\d;]*m", "", b"".join(read_terminal(master)).decode())  # without colours
     os.close(master)
     assert process.returncode == 0
     assert "Epoch 1 of 1: loss" in shown

@@ -208,9 +208,14 @@ class RunDirectory:
 
     def describe(self, **description: Any) -> None:
         """Write run.json: the network, and what else describes the run."""
-        self.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"network": self._network, **description}, indent=1, ensure_ascii=False, sort_keys=True)
-        write_atomically(self.path / RUN_FILE, text + "\n")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path / RUN_FILE, text + "\n")
+        except OSError as error:
+            raise CheckpointError(
+                f"Cannot write to {self.path}: {error.strerror}; make room or choose another --checkpoint_dir."
+            ) from error
 
     def _check_network(self) -> None:
         for flag, made_with in read_run(self.path).get("network", {}).items():
@@ -255,7 +260,10 @@ def read_run(directory: Path) -> dict[str, Any]:
             " restore it, or move the directory away to start afresh."
         ) from error
     if not isinstance(description, dict):
-        raise CheckpointError(f"{path} holds {type(description).__name__}, expected a JSON object.")
+        raise CheckpointError(
+            f"{path} holds a JSON {type(description).__name__}, expected an object: restore it, or move the directory"
+            " away to start afresh."
+        )
     return description
 
 

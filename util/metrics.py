@@ -189,10 +189,16 @@ class MetricsLog:
     """Appends events to a file, one JSON object per line, and numbers to TensorBoard summaries.
 
     Without the package tensorboard there are no summaries, and `notice` says so.
+
+    Raises:
+        DataError: the file's directory cannot be made, or (`write`) the file not be written.
     """
 
     def __init__(self, path: Path, summary_dir: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot write {path}: {error.strerror}; choose another --checkpoint_dir") from None
         self._path = path
         self._summaries, self.notice = None, "No TensorBoard summaries: the package tensorboard is not installed."
         if importlib.util.find_spec("tensorboard"):
@@ -203,8 +209,11 @@ class MetricsLog:
         record = {"event": event, "step": step, **values}
         numbers = {key: value for key, value in values.items() if isinstance(value, float)}
         lost = {key: None for key, value in numbers.items() if not math.isfinite(value)}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record | lost, ensure_ascii=False) + "\n")
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record | lost, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise DataError(f"cannot write {self._path}: {error.strerror}; make room") from None
         if self._summaries:
             group = f"{event}/{values['set']}" if "set" in values else event
             with self._summaries.as_default(step):

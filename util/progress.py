@@ -64,7 +64,7 @@ class Tracker:
 
     def __exit__(self, *_: object) -> None:
         if self._bar:
-            self._bar.finish(dirty=True)
+            self._bar.finish(dirty=self._done < self._total)  # a whole one is drawn as such
 
     def advance(self, figures: str = "") -> None:
         """Count one more part; `figures` is shown beside the bar, for instance the loss."""
