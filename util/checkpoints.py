@@ -18,7 +18,8 @@ from textwrap import shorten
 from typing import Any
 
 from util import tf
-from util.errors import CheckpointError
+from util.errors import CheckpointError, DataError
+from util.files import publish, write_atomically
 
 STATE = "deepspeech/state"
 STATE_FILES = {"train": "checkpoint", "best_dev": "best_dev_checkpoint"}  # as tf.train.latest_checkpoint reads
@@ -64,7 +65,7 @@ def save_checkpoint(
             latest = f'model_checkpoint_path: "{kind}-{step}"\n'
             write_atomically(directory / STATE_FILES[kind], latest)
         shutil.rmtree(scratch)
-    except (OSError, tf.errors.OpError) as error:
+    except (OSError, DataError, tf.errors.OpError) as error:
         raise CheckpointError(
             f"Cannot save step {step} to {directory}: {_first_line(error)}; earlier checkpoints there"
             " are untouched. Make room or choose another --save_checkpoint_dir."
@@ -74,11 +75,8 @@ def save_checkpoint(
 def _publish(written: Path, prefix: Path) -> None:
     for ending in (".data-00000-of-00001", ".index"):
         source, link = Path(f"{written}{ending}"), Path(f"{written}{ending}.link")
-        with source.open("rb") as file:
-            os.fsync(file.fileno())
         os.link(source, link)
-        link.replace(f"{prefix}{ending}")
-    sync_directory(prefix.parent)
+        publish(link, Path(f"{prefix}{ending}"))
 
 
 def remove_old_checkpoints(directory: Path, kind: str, keep: int) -> None:
@@ -185,7 +183,11 @@ def default_directory(csv_paths: Sequence[str]) -> Path:
 
 
 def write_run(directory: Path, description: Mapping[str, Any]) -> None:
-    """Write run.json, the description of the run whose checkpoints lie beside it."""
+    """Write run.json, the description of the run whose checkpoints lie beside it.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description, indent=1, ensure_ascii=False, sort_keys=True)
     write_atomically(directory / RUN_FILE, text + "\n")
@@ -210,26 +212,6 @@ def read_run(directory: Path) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise CheckpointError(f"{path} holds {type(description).__name__}, expected a JSON object.")
     return description
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a text file as a whole: write beside it, flush to the disk, rename."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Flush a directory's entries to the disk, so that a rename survives a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _first_line(error: BaseException) -> str:

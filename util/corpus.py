@@ -5,17 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from util.errors import DataError
+from util.files import read_utf8, write_atomically
 
-_BOM = b"\xef\xbb\xbf"
 _COLUMNS = ("wav_filename", "wav_filesize", "transcript")
 
 
@@ -70,7 +68,7 @@ def read_csv(path: str | Path) -> list[Utterance]:
             wav_filename, or a row has too few or many fields, no file name, or a size that is not
             a number; the message has the file and line.
     """
-    reader = csv.reader(io.StringIO(_read_utf8(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
     rows = _numbered_rows(path, reader)
     line, header = next(rows, (1, []))
     header = [name.strip() for name in header]
@@ -163,24 +161,11 @@ def write_faults(path: str | Path, faults: Sequence[Fault]) -> None:
     )
 
 
-def _read_utf8(path: str | Path) -> str:
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        reason = "it is a folder" if Path(path).is_dir() else error.strerror
-        raise DataError(f"cannot read {path}: {reason}; expected a CSV with the header {','.join(_COLUMNS)}") from None
-    data = raw.removeprefix(_BOM)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = len(re.split(rb"\r\n|\r|\n", data[: error.start]))
-        byte = error.start + len(raw) - len(data)
-        raise DataError(
-            f"{path}:{line}: the byte 0x{data[error.start]:02X} at position {byte} is not UTF-8; "
-            "save the file as UTF-8 text"
-        ) from None
+def _read_text(path: str | Path) -> str:
+    expected = f"a CSV with the header {','.join(_COLUMNS)}"
+    text = read_utf8(path, expected)
     if not text.strip():
-        raise DataError(f"{path} is empty, expected a CSV with the header {','.join(_COLUMNS)}")
+        raise DataError(f"{path} is empty, expected {expected}")
     return text
 
 
@@ -232,19 +217,4 @@ def _write_rows(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    _write_atomically(Path(path), text.getvalue().encode("utf-8"))
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+    write_atomically(path, text.getvalue())
