@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     {"errors"},
     {"files", "tf", "progress"},
-    {"text", "audio", "corpus", "metrics", "cluster"},
-    {"features", "augmentation", "lstm", "ctc", "adam", "decoding", "checkpoints", "importing"},
+    {"text", "audio", "corpus", "metrics", "cluster", "commandline"},
+    {"features", "augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing"},
     {"feeding", "export"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

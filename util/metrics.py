@@ -186,14 +186,15 @@ def format_validation(name: str, samples: Sequence[Sample]) -> list[str]:
 class MetricsLog:
     """Appends events to a file, one JSON object per line, and numbers to TensorBoard summaries.
 
-    Without the package tensorboard there are no summaries; `has_summaries` tells.
+    Without the package tensorboard there are no summaries, and `notice` says so.
     """
 
     def __init__(self, path: Path, summary_dir: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self.has_summaries = importlib.util.find_spec("tensorboard") is not None
-        self._summaries = tf.summary.create_file_writer(str(summary_dir)) if self.has_summaries else None
+        self._summaries, self.notice = None, "No TensorBoard summaries: the package tensorboard is not installed."
+        if importlib.util.find_spec("tensorboard"):
+            self._summaries, self.notice = tf.summary.create_file_writer(str(summary_dir)), ""
 
     def write(self, event: str, step: int, **values: Any) -> None:
         """Write an event; numbers that are not finite become null."""
