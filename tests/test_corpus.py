@@ -159,7 +159,7 @@ def _rows_by_the_csv_module(text: str) -> list[tuple[int, list[str]]] | None:
 def test_rows_are_those_of_the_csv_module(tmp_path: Path):
     rng = random.Random(5)
     accepted = 0
-    for _ in range(700):
+    for _ in range(1000):
         pieces = [
             "a",
             "b",
@@ -187,7 +187,7 @@ def test_rows_are_those_of_the_csv_module(tmp_path: Path):
             rows = [(u.line, [u.wav_filename, u.extra[0][1]]) for u in read_csv(path)]
             assert rows == expected[1:], repr(text)
             accepted += len(rows)
-    assert accepted > 100
+    assert accepted > 50
 
 
 def test_csv_round_trip(tmp_path: Path):
