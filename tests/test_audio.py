@@ -8,7 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from util.audio import AudioInfo, read_audio, read_info, resampled_length, write_wav
-from util.errors import AudioError
+from util.errors import AudioError, DataError
 
 RATE = 16000
 EXACT = [("WAV", "PCM_16"), ("WAVEX", "PCM_16"), ("RF64", "PCM_16"), ("FLAC", "PCM_16")]
@@ -144,7 +144,7 @@ def test_a_wav_is_written_exactly(tmp_path: Path):
 
 
 def test_a_wav_that_cannot_be_written(tmp_path: Path):
-    with pytest.raises(AudioError, match=r"cannot write .*a\.wav: No such file or directory"):
+    with pytest.raises(DataError, match=r"cannot write .*a\.wav: No such file or directory"):
         write_wav(tmp_path / "none" / "a.wav", _pcm(), RATE)
     for wrong in (_speech(), _pcm()[:, None]):
         with pytest.raises(ValueError, match=r"expected int16 \[samples\]"):

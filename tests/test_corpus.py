@@ -1,6 +1,7 @@
 """CSVs: text stays text, rows round trip, and every mistake has its file, line and sentence."""
 
 import csv
+import io
 import random
 from pathlib import Path
 
@@ -138,6 +139,55 @@ def test_no_file(tmp_path: Path):
         f"cannot read {tmp_path}/no.csv: No such file or directory; expected a CSV with the header {HEADER}"
     )
     assert f"cannot read {tmp_path}: it is a folder; " in _message(tmp_path)
+
+
+def _rows_by_the_csv_module(text: str) -> list[tuple[int, list[str]]] | None:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = []
+    try:
+        while True:
+            line = reader.line_num + 1
+            row = next(reader)
+            if row:
+                rows.append((line, row))
+    except StopIteration:
+        return rows if all(len(row) == 2 and row[0].strip() for _, row in rows) else None
+    except csv.Error:
+        return None
+
+
+def test_rows_are_those_of_the_csv_module(tmp_path: Path):
+    rng = random.Random(5)
+    accepted = 0
+    for _ in range(1000):
+        pieces = [
+            "a",
+            "b",
+            " ",
+            ",",
+            '"',
+            '""',
+            "\n",
+            "\r",
+            "\r\n",
+            "\0",
+            "'",
+            "\\",
+            "\u2028",
+            "\x1c",
+            "a,b\n",
+            '"a",b\r\n',
+        ]
+        text = "wav_filename,id\n" + "".join(rng.choices(pieces, k=rng.randrange(9)))
+        path = _write(tmp_path, text)
+        expected = _rows_by_the_csv_module(text)
+        if expected is None:
+            _message(path)
+        else:
+            rows = [(u.line, [u.wav_filename, u.extra[0][1]]) for u in read_csv(path)]
+            assert rows == expected[1:], repr(text)
+            accepted += len(rows)
+    assert accepted > 50
 
 
 def test_csv_round_trip(tmp_path: Path):

@@ -177,8 +177,8 @@ def test_the_alphabet_of_the_predecessors_is_read(tmp_path: Path):
         ("\u00e4\na\u0308\n".encode(), ":2", "the label '\u00e4' is already on line 1"),
         (b"a\r\n\r\nb\r\n", ":2", "the line is empty, expected a label"),
         (b"\na\n", ":1", "the line is empty, expected a label"),
-        (b"a\nb\n\xe4\n", ":3", "the byte 0xE4 is not UTF-8; save the alphabet as UTF-8"),
-        (b"\xff\xfea\0\n\0", ":1", "the byte 0xFF is not UTF-8"),
+        (b"a\nb\n\xe4\n", ":3", "the byte 0xE4 at position 4 is not UTF-8; save the file as UTF-8"),
+        (b"\xff\xfea\0\n\0", ":1", "the byte 0xFF at position 0 is not UTF-8"),
         (b"", "", " has no labels, expected one character on each line"),
         (b"# only\n# comments\n", "", " has no labels"),
     ],
@@ -192,7 +192,7 @@ def test_a_faulty_alphabet_file(tmp_path: Path, data: bytes, where: str, sentenc
 
 
 def test_a_missing_alphabet_file(tmp_path: Path):
-    with pytest.raises(DataError, match=r"cannot read the alphabet .*none\.txt: No such file"):
+    with pytest.raises(DataError, match=r"cannot read .*none\.txt: No such file.*one label on each line"):
         read_alphabet(tmp_path / "none.txt")
-    with pytest.raises(DataError, match="cannot read the alphabet"):
+    with pytest.raises(DataError, match="it is a folder; expected a text file with one label"):
         read_alphabet(tmp_path)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from util.errors import AudioError
+from util.files import write_atomically
 
 _SUPPORTED = "WAV, FLAC, OGG or MP3"
 _FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
@@ -151,14 +151,14 @@ def write_wav(path: str | Path, samples: NDArray[np.int16], sample_rate: int) ->
         sample_rate: in Hz.
 
     Raises:
-        AudioError: the file cannot be written.
+        DataError: the file cannot be written.
         ValueError: `samples` is not one channel of int16.
     """
     if samples.dtype != np.int16 or samples.ndim != 1:
         raise ValueError(f"expected int16 [samples], found {samples.dtype} {list(samples.shape)}")
     wav = BytesIO()
     soundfile.write(wav, samples, sample_rate, format="WAV", subtype="PCM_16")
-    _write_atomically(Path(path), wav.getvalue())
+    write_atomically(path, wav.getvalue())
 
 
 @contextmanager
@@ -282,18 +282,3 @@ def _cut_short(path: str | Path, proof: str) -> AudioError:
 
 def _no_samples(path: str | Path) -> AudioError:
     return AudioError(f"{path} has no samples, only a header; record it again or leave it out")
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise AudioError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)

@@ -18,7 +18,8 @@ from textwrap import shorten
 from typing import Any, ClassVar
 
 from util import tf
-from util.errors import CheckpointError
+from util.errors import CheckpointError, DataError
+from util.files import publish, write_atomically
 from util.progress import Console
 
 STATE = "deepspeech/state"
@@ -65,7 +66,7 @@ def save_checkpoint(
             latest = f'model_checkpoint_path: "{kind}-{step}"\n'
             write_atomically(directory / STATE_FILES[kind], latest)
         shutil.rmtree(scratch)
-    except (OSError, tf.errors.OpError) as error:
+    except (OSError, DataError, tf.errors.OpError) as error:
         raise CheckpointError(
             f"Cannot save step {step} to {directory}: {_first_line(error)}; earlier checkpoints there"
             " are untouched. Make room or choose another --save_checkpoint_dir."
@@ -75,11 +76,8 @@ def save_checkpoint(
 def _publish(written: Path, prefix: Path) -> None:
     for ending in (".data-00000-of-00001", ".index"):
         source, link = Path(f"{written}{ending}"), Path(f"{written}{ending}.link")
-        with source.open("rb") as file:
-            os.fsync(file.fileno())
         os.link(source, link)
-        link.replace(f"{prefix}{ending}")
-    sync_directory(prefix.parent)
+        publish(link, Path(f"{prefix}{ending}"))
 
 
 def remove_checkpoint(prefix: Path) -> None:
@@ -207,7 +205,11 @@ class RunDirectory:
                 remove_checkpoint(prefix)
 
     def describe(self, **description: Any) -> None:
-        """Write run.json: the network, and what else describes the run."""
+        """Write run.json: the network, and what else describes the run.
+
+        Raises:
+            DataError: it cannot be written.
+        """
         text = json.dumps({"network": self._network, **description}, indent=1, ensure_ascii=False, sort_keys=True)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -247,7 +249,7 @@ def read_run(directory: Path) -> dict[str, Any]:
     """Read run.json; an empty dict where there is none.
 
     Raises:
-        CheckpointError: the file is there but is not what `write_run` writes.
+        CheckpointError: the file is there but is not what `RunDirectory.describe` writes.
     """
     path = directory / RUN_FILE
     try:
@@ -265,26 +267,6 @@ def read_run(directory: Path) -> dict[str, Any]:
             " away to start afresh."
         )
     return description
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a text file as a whole: write beside it, flush to the disk, rename."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Flush a directory's entries to the disk, so that a rename survives a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,15 +8,16 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from util.errors import DataError
+from util.files import NEWLINE, read_utf8, write_atomically
 
-_BOM = b"\xef\xbb\xbf"
 _COLUMNS = ("wav_filename", "wav_filesize", "transcript")
+_FIELD = r'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^,\r\n]*+)'  # RFC 4180; a quote inside an unquoted field is a quote
+_ROW = re.compile(rf"({_FIELD}(?:,{_FIELD})*+)(?:\r\n|\r|\n|\Z)")
+_QUOTED = re.compile(r'(?<![^,])"[^"]*+(?:""[^"]*+)*+"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +63,15 @@ def read_csv(path: str | Path) -> list[Utterance]:
 
     Only the first column is required, their order is free, and others are carried as `extra`.
     UTF-8 with or without a byte order mark, any newlines. Every field is text: a transcript "null"
-    is a word. This is why the csv module reads it and not pandas, which also takes a row that is
-    too short for one with empty fields, and does not tell on which line a row is.
+    is a word.
 
     Raises:
         DataError: the file is missing, a folder, empty, not UTF-8 or without the column
             wav_filename, or a row has too few or many fields, no file name, or a size that is not
             a number; the message has the file and line.
     """
-    reader = csv.reader(io.StringIO(_read_utf8(path), newline=""), strict=True)
-    rows = _numbered_rows(path, reader)
-    line, header = next(rows, (1, []))
+    rows = _numbered_rows(path, _read_text(path))
+    line, header = next(rows)
     header = [name.strip() for name in header]
     if "wav_filename" not in header:
         raise _wrong_header(path, line, header)
@@ -169,42 +168,48 @@ def write_faults(path: str | Path, faults: Sequence[Fault]) -> None:
     )
 
 
-def _read_utf8(path: str | Path) -> str:
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        reason = "it is a folder" if Path(path).is_dir() else error.strerror
-        raise DataError(f"cannot read {path}: {reason}; expected a CSV with the header {','.join(_COLUMNS)}") from None
-    data = raw.removeprefix(_BOM)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = len(re.split(rb"\r\n|\r|\n", data[: error.start]))
-        byte = error.start + len(raw) - len(data)
-        raise DataError(
-            f"{path}:{line}: the byte 0x{data[error.start]:02X} at position {byte} is not UTF-8; "
-            "save the file as UTF-8 text"
-        ) from None
+def _read_text(path: str | Path) -> str:
+    expected = f"a CSV with the header {','.join(_COLUMNS)}"
+    text = read_utf8(path, expected)
     if not text.strip():
-        raise DataError(f"{path} is empty, expected a CSV with the header {','.join(_COLUMNS)}")
+        raise DataError(f"{path} is empty, expected {expected}")
     return text
 
 
-def _numbered_rows(path: str | Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
+def _numbered_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the line where it starts."""
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
+    import pandas  # noqa: PLC0415 - slow to import
+
+    places = list(_find_rows(path, text))
+    table = pandas.read_csv(
+        io.StringIO(text, newline=""),
+        header=None,
+        names=range(max(n_fields for _, n_fields in places)),
+        dtype=str,
+        keep_default_na=False,
+        skip_blank_lines=False,
+    )
+    for (line, n_fields), row in zip(places, table.to_numpy().tolist(), strict=True):
+        if n_fields:
+            yield line, row[:n_fields]
+
+
+def _find_rows(path: str | Path, text: str) -> Iterator[tuple[int, int]]:
+    """Yield the line where each row starts and its number of fields, 0 for a blank line.
+
+    pandas tells neither, and takes a row that is too short for one with empty fields.
+    """
+    start, line = 0, 1
+    while start < len(text):
+        match = _ROW.match(text, start)
+        if not match:
             raise DataError(
-                f'{path}:{line}: the row is not CSV ({error}); write a " inside a quoted field '
-                'as "" and close every quote'
-            ) from None
-        if row:
-            yield line, row
+                f'{path}:{line}: the row is not CSV; write a " inside a quoted field as "" and close every quote'
+            )
+        row = match[1]
+        yield line, _QUOTED.sub("", row).count(",") + 1 if row else 0
+        start = match.end()
+        line += 1 + (len(NEWLINE.findall(row)) if '"' in row else 0)
 
 
 def _wrong_header(path: str | Path, line: int, header: Sequence[str]) -> DataError:
@@ -238,19 +243,4 @@ def _write_rows(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    _write_atomically(Path(path), text.getvalue().encode("utf-8"))
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+    write_atomically(path, text.getvalue())

@@ -50,8 +50,9 @@ class FeatureSet:
 
     @property
     def fft_size(self) -> int:
-        """Points of the Fourier transform: the power of two that holds a window, at least 512."""
-        return max(512, 1 << (self.window - 1).bit_length())
+        """Points of the Fourier transform: the power of two that holds a window; in the library at least 512."""
+        power_of_two = 1 << (self.window - 1).bit_length()
+        return max(512, power_of_two) if self.name == "classic" else power_of_two
 
     @property
     def pads_last_window(self) -> bool:
@@ -130,16 +131,19 @@ def _classic(signal: Tensor, n_samples: Tensor, features: FeatureSet) -> Tensor:
 
 
 def _streaming(signal: Tensor, _n_samples: Tensor, features: FeatureSet) -> Tensor:
-    """Follow TensorFlow's AudioSpectrogram (squared magnitude, Hann window) and Mfcc operations."""
-    signal = tf.cast(signal, tf.float32) / 32768.0
-    window = tf.signal.hann_window(features.window, periodic=True)
-    magnitude = tf.sqrt(_power_spectrum(signal, features, window))
+    """Follow TensorFlow's AudioSpectrogram (squared magnitude, Hann window) and Mfcc operations.
+
+    The spectrum is computed in float64, as there.
+    """
+    signal = tf.cast(signal, tf.float64) / 32768.0
+    window = tf.signal.hann_window(features.window, periodic=True, dtype=tf.float64)
+    magnitude = tf.cast(tf.sqrt(_power_spectrum(signal, features, window)), tf.float32)
     bands = magnitude @ _streaming_filterbank(features)
     return tf.math.log(tf.maximum(bands, 1e-12)) @ _cosine_transform(40, features.n_input)
 
 
 def _power_spectrum(signal: Tensor, features: FeatureSet, window: Tensor = 1.0) -> Tensor:
-    """Return the squared magnitudes, float32 [batch, time, fft_size / 2 + 1]."""
+    """Return the squared magnitudes, float64 [batch, time, fft_size / 2 + 1]."""
     frames = tf.signal.frame(signal, features.window, features.step)  # [batch, time, window]
     spectrum = tf.signal.rfft(frames * window, [features.fft_size])
     return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))

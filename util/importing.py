@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from util.errors import DataError
+from util.files import publish
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where that is known
 
@@ -65,8 +65,7 @@ def download(
         except (OSError, HTTPException, ValueError) as error:
             fault = _reason(error)
         if fault is None:
-            _sync(part)
-            part.replace(path)
+            publish(part, path)
             return
         reasons.append(f"{url}: {fault}")
     raise DataError(f"cannot get {path.name} ({'; '.join(reasons)})")
@@ -172,8 +171,3 @@ def _size(path: Path) -> int:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

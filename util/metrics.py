@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from util import tf
-from util.errors import DataError
+from util.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ def write_samples_json(path: str | Path, samples: Iterable[Sample]) -> None:
         DataError: the file cannot be written.
     """
     text = json.dumps(samples_to_json(samples), ensure_ascii=False, allow_nan=False, indent=1)
-    _write_atomically(Path(path), f"{text}\n".encode())
+    write_atomically(path, f"{text}\n")
 
 
 def format_validation(name: str, samples: Sequence[Sample]) -> list[str]:
@@ -230,18 +228,3 @@ def _rate(pairs: Sequence[tuple[int, int]]) -> float:
 
 def _rank(sample: Sample) -> tuple[float, float]:
     return sample.wer, math.inf if math.isnan(sample.loss) else sample.loss
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from util.errors import DataError
-
-_BOM = b"\xef\xbb\xbf"
-_NEWLINE = re.compile(r"\r\n|\r|\n")  # str.splitlines would also cut at U+2028 and friends
+from util.files import NEWLINE, read_utf8
 
 
 def normalize(text: str) -> str:
@@ -174,7 +171,7 @@ def read_alphabet(path: str | Path) -> Alphabet:
     """
     first_line: dict[str, int] = {}
     empty_line = 0
-    for number, line in enumerate(_NEWLINE.split(_read_utf8(path)), start=1):
+    for number, line in enumerate(NEWLINE.split(read_utf8(path, "a text file with one label on each line")), start=1):
         if line.startswith("#"):
             continue
         if not line:
@@ -194,21 +191,6 @@ def read_alphabet(path: str | Path) -> Alphabet:
     if not first_line:
         raise DataError(f"{path} has no labels, expected one character on each line")
     return Alphabet(list(first_line))
-
-
-def _read_utf8(path: str | Path) -> str:
-    try:
-        data = Path(path).read_bytes().removeprefix(_BOM)
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = len(_NEWLINE.split(data[: error.start].decode("utf-8")))
-        raise DataError(
-            f"{path}:{line}: the byte 0x{data[error.start]:02X} is not UTF-8; save the alphabet as UTF-8 text"
-        ) from None
-    except OSError as error:
-        raise DataError(
-            f"cannot read the alphabet {path}: {error.strerror}; expected a text file with one label on each line"
-        ) from None
 
 
 def _shorten(text: str) -> str:
