@@ -39,7 +39,7 @@ from util import audio, checkpoints, commandline, ctc, feeding, metrics, tf
 from util.adam import Adam
 from util.cluster import start_devices
 from util.dropout import Dropout, no_dropout
-from util.errors import AudioError, DeepSpeechError, TrainingError, UsageError
+from util.errors import AudioError, DataError, DeepSpeechError, TrainingError, UsageError
 from util.features import FeatureSet, mfcc, whiten
 from util.lstm import lstm
 from util.progress import DEBUG, ERROR, INFO, Console, StopRequest, duration
@@ -162,11 +162,9 @@ TABLE.accept_old_flags()
 
 def check_flags() -> None:
     """Refuse flags that contradict each other (UsageError), before anything is read."""
-    parts = 2 if FLAGS.bidirectional else 1  # the classic features look at every half step
-    for name, milliseconds in (
-        ("feature_win_len", feature_set().window_ms * parts),
-        ("feature_win_step", FLAGS.feature_win_step),
-    ):
+    halves = 2 if FLAGS.bidirectional else 1  # the classic features look at every half step
+    spans = ("feature_win_len", feature_set().window_ms, 1), ("feature_win_step", FLAGS.feature_win_step, halves)
+    for name, milliseconds, parts in spans:
         if (FLAGS.audio_sample_rate * milliseconds / 1000) % parts:
             raise UsageError(
                 f"--{name} {milliseconds:g} is not a multiple of {parts} samples at {FLAGS.audio_sample_rate} Hz."
@@ -184,7 +182,9 @@ def check_flags() -> None:
     try:
         _ = FLAGS.wer_log_pattern and FLAGS.wer_log_pattern % ("date", "set", 0.5)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"--wer_log_pattern takes date, set and WER, for instance '%s %s %s': {error}.") from error
+        raise UsageError(
+            f"--wer_log_pattern '{FLAGS.wer_log_pattern}' does not take date, set and WER as '%s %s %s' does: {error}."
+        ) from error
 
 
 def feature_set() -> FeatureSet:
@@ -350,11 +350,11 @@ def evaluate(
     model: Model, data: feeding.Corpus, purpose: str, console: Console, between: Callable[[], None] = lambda: None
 ) -> list[metrics.Sample]:
     """Score a set with the present weights, decoding greedily, by the flags of a purpose (`dev` or `test`)."""
-    size, descending = FLAGS[f"{purpose}_batch_size"].value, FLAGS[f"reverse_{purpose}"].value
-    plan = feeding.plan_batches(data.n_frames, size, descending=descending)
+    size, longest_first = FLAGS[f"{purpose}_batch_size"].value, FLAGS[f"reverse_{purpose}"].value
+    plan = feeding.plan_batches(data.n_frames, size, descending=longest_first)
     scored: dict[int, metrics.Sample] = {}
     with console.track(f"Scoring {data.name}", len(plan)) as tracker:
-        for batch in feeding.read_batches(data, plan, console):
+        for batch in filter(lambda batch: batch.members, feeding.read_batches(data, plan, console)):
             losses, paths, lengths = (result.numpy() for result in model.score_step(*batch.tensors))
             for row, member in enumerate(batch.members):
                 utterance = data.samples[member].utterance
@@ -362,13 +362,12 @@ def evaluate(
                 scored[member] = metrics.score(utterance.path, utterance.transcript, hypothesis, float(losses[row]))
             tracker.advance()
             between()
+    if not scored:
+        raise DataError(f"No audio file of {data.name} can be read any more.")
     return [scored[member] for member in sorted(scored)]
 
 
 # -------------------------------------------------------------------------------------- 5  Training
-
-
-BROKEN_STEPS = 3  # steps in a row without a finite gradient after which training stops
 
 
 @dataclasses.dataclass
@@ -405,6 +404,8 @@ def learning_rate(state: State, n_batches: int) -> float:
 
 class Trainer:
     """Trains a model epoch by epoch from wherever its state says it stands."""
+
+    BROKEN_STEPS = 3  # in a row, without a finite gradient, after which training stops
 
     def __init__(self, model: Model, sets: dict[str, list[feeding.Corpus]], console: Console, log: metrics.MetricsLog):
         self.model, self.console, self.log = model, console, log
@@ -480,10 +481,8 @@ class Trainer:
             raise TrainingError(f"Out of memory with {len(batch.members)} utterances of up to {batch.samples.shape[1]}"
                                 " samples: lower --train_batch_size or --batch_frames.") from error  # fmt: skip
         finite = np.isfinite(losses)
-        state.loss_sum, state.n_losses = (
-            state.loss_sum + float(losses[finite].sum()),
-            state.n_losses + int(finite.sum()),
-        )
+        state.loss_sum += float(losses[finite].sum())
+        state.n_losses += int(finite.sum())
         updated = bool(finite.any() and np.isfinite(norm))
         self.broken = 0 if updated else self.broken + 1
         if updated and finite.all():
@@ -491,9 +490,9 @@ class Trainer:
         suspects = [member for member, good in zip(batch.members, finite, strict=True) if not good] or batch.members
         names = ", ".join(self.data.samples[member].utterance.path for member in suspects)
         self.console.warn(f"Step {state.step + 1}: the loss is not a number, left out of the update: {names}")
-        if self.broken == BROKEN_STEPS:
-            raise TrainingError(f"No finite loss in {BROKEN_STEPS} steps in a row: training has diverged. The checkpoints"
-                                f" in {self.directory.path} are from before; lower --learning_rate.")  # fmt: skip
+        if self.broken == self.BROKEN_STEPS:
+            raise TrainingError(f"No finite loss in {self.BROKEN_STEPS} steps in a row: training has diverged. The checkpoints"
+                                f" in {self.directory.path} are from before; lower --learning_rate or set --max_grad_norm.")  # fmt: skip
 
     def validate(self) -> bool:
         """Measure the dev set and act on it; return whether it is the best so far."""
@@ -564,7 +563,9 @@ def run_directory(model: Model, path: Path, console: Console) -> checkpoints.Run
 def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console) -> State:
     """Load what training goes on from; a run that has begun goes on from its own checkpoints."""
     if FLAGS.load_train == "init" and own.has_begun():
-        raise UsageError(f"--load_train init would begin anew among the checkpoints in {own.path}: move them away.")
+        raise UsageError(
+            f"--load_train init would begin anew among the checkpoints in {own.path}: give another --save_checkpoint_dir."
+        )
     other = Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own.path)
     source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
     load = source.load if FLAGS.load_train in ("auto", "init") else source.require

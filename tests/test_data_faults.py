@@ -222,7 +222,7 @@ def test_conversions_are_one_line_for_each_kind_and_csv(deepspeech: Program, tmp
     "batch_size",
     [
         3,
-        pytest.param(1, marks=pytest.mark.xfail(strict=True, reason="evaluation cannot do with an empty batch")),
+        1,
     ],
 )
 def test_a_file_that_disappears_is_named_and_the_run_goes_on(deepspeech: Program, tmp_path: Path, batch_size: int):

@@ -6,6 +6,7 @@ accepted and answered with the sentence that stands here.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -99,7 +100,7 @@ class FlagTable:
                 return False
             surplus = self._values(arguments)[1:]
         except self._absl.Error as error:
-            raise UsageError(" ".join(str(error).split())) from error
+            raise UsageError(_plainly(str(error))) from error
         if surplus:
             raise UsageError(f"Unexpected argument '{surplus[0]}': every value belongs to a flag, --flag value.")
         for name, feature in self._pending.items():
@@ -133,7 +134,9 @@ class FlagTable:
                 lines += textwrap.wrap(
                     f"[not in this version: {feature}] {flags}", 110, initial_indent="  ", subsequent_indent=" " * 37
                 )
-        retired = textwrap.wrap(" ".join(sorted(RETIRED)), 110, initial_indent="  ", subsequent_indent="  ")
+        retired = textwrap.wrap(
+            " ".join(f"--{name}" for name in sorted(RETIRED)), 110, initial_indent="  ", subsequent_indent="  "
+        )
         return "\n".join([*lines, "", "Accepted from older versions, with a notice", *retired])
 
 
@@ -153,6 +156,13 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
         else:
             joined.append(argument)
     return joined
+
+
+def _plainly(message: str) -> str:
+    """Say what absl and Python say of a wrong flag, in one line."""
+    message = re.sub(r"invalid literal for int\(\) with base \d+: .*", "expected a whole number", message)
+    message = re.sub(r"could not convert string to float: .*", "expected a number", message)
+    return " ".join(message.split())
 
 
 def _help_line(name: str, flag: Any) -> str:

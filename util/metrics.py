@@ -13,6 +13,7 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from util import tf
+from util.errors import DataError
 from util.files import write_atomically
 
 
