@@ -74,6 +74,7 @@ def save_checkpoint(
 
 
 def _publish(written: Path, prefix: Path) -> None:
+    Path(f"{prefix}.index").unlink(missing_ok=True)  # of another run's same step: it must not meet the new data
     for ending in (".data-00000-of-00001", ".index"):
         source, link = Path(f"{written}{ending}"), Path(f"{written}{ending}.link")
         os.link(source, link)
@@ -208,16 +209,15 @@ class RunDirectory:
         """Write run.json: the network, and what else describes the run.
 
         Raises:
-            DataError: it cannot be written.
+            CheckpointError: the directory cannot be made.
+            DataError: the file cannot be written.
         """
         text = json.dumps({"network": self._network, **description}, indent=1, ensure_ascii=False, sort_keys=True)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path / RUN_FILE, text + "\n")
         except OSError as error:
-            raise CheckpointError(
-                f"Cannot write to {self.path}: {error.strerror}; make room or choose another --checkpoint_dir."
-            ) from error
+            raise CheckpointError(f"Cannot make {self.path}: {error.strerror}; choose another directory.") from error
+        write_atomically(self.path / RUN_FILE, text + "\n")
 
     def _check_network(self) -> None:
         for flag, made_with in read_run(self.path).get("network", {}).items():

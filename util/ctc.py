@@ -34,7 +34,8 @@ def ctc_loss(logits: Tensor, feature_len: Tensor, labels: Tensor, label_len: Ten
         label_len: int32 [batch], valid labels.
 
     Returns:
-        float32 [batch], negative log likelihood in nats, and bool [batch], whether it is finite.
+        float32 [batch], negative log likelihood in nats (infinite: impossible), and bool [batch],
+        whether it is finite.
     """
     positions = tf.where(tf.sequence_mask(label_len, tf.shape(labels)[1]))  # [labels of all, 2]
 
@@ -48,6 +49,7 @@ def ctc_loss(logits: Tensor, feature_len: Tensor, labels: Tensor, label_len: Ten
             ctc_merge_repeated=True,
             ignore_longer_outputs_than_inputs=True,  # an error would end the whole batch
         )
+        losses = tf.where(label_len > feature_len, np.inf, losses)  # there the operation says 0
         finite = tf.math.is_finite(losses)
 
         def gradient(upstream: Tensor) -> Tensor:

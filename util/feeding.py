@@ -286,7 +286,7 @@ def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console
                 batch = ahead.popleft().result()
                 batch = dataclasses.replace(batch, waited_s=time.monotonic() - asked)
                 for error in batch.errors:
-                    console.warn(f"{error} It is left out of its batch.")
+                    console.warn(f"{error}. It is left out of its batch.")
                 yield batch
                 for members in itertools.islice(plan, 1):
                     ahead.append(pool.submit(read_batch, corpus, members))

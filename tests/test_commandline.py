@@ -1,0 +1,173 @@
+"""Old and new spellings of a command line, its mistakes, and the help text."""
+
+import functools
+import types
+from typing import Any
+
+import pytest
+from absl import flags
+
+from util.commandline import ALIASES, RETIRED, RETIRED_SWITCHES, FlagTable, join_switch_values
+from util.errors import UsageError
+
+
+def make_table() -> FlagTable:
+    """A table of flags of its own: absl's definitions without absl's global registry."""
+    values = flags.FlagValues()
+    definitions = {
+        name: functools.partial(getattr(flags, name), flag_values=values)
+        for name in ("DEFINE_boolean", "DEFINE_integer", "DEFINE_float", "DEFINE_string", "DEFINE_list", "DEFINE_alias")
+    }
+    table = FlagTable(
+        types.SimpleNamespace(FLAGS=values, Error=flags.Error, **definitions), "Does a thing.\n\nLong story."
+    )
+    table.section("Data")
+    table.define("list", "train_files", ["a.csv", "b.csv"], "CSV files to train on")
+    table.define("boolean", "shuffle", True, "mix the rows")
+    table.define("string", "scorer_path", "", "language model")
+    table.define("boolean", "bytes_output_mode", False, "bytes")
+    table.section("Training")
+    table.define("integer", "epochs", 75, "times through the set", lower_bound=1)
+    table.define("float", "rate", 0.5, "step")
+    table.await_feature("the cluster", ps_hosts="", task_index=0, sync=False, backoff=0.5)
+    table.accept_old_flags()
+    return table
+
+
+def parse(*arguments: str) -> dict[str, Any]:
+    table = make_table()
+    assert table.parse(["program", *arguments])
+    return table.values()
+
+
+def refuse(*arguments: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        make_table().parse(["program", *arguments])
+    message = str(caught.value)
+    assert "\n" not in message
+    assert caught.value.exit_status == 2
+    return message
+
+
+def test_defaults():
+    assert parse() == {
+        "train_files": ["a.csv", "b.csv"], "shuffle": True, "scorer_path": "", "bytes_output_mode": False,
+        "epochs": 75, "rate": 0.5, "ps_hosts": "", "task_index": 0, "sync": False, "backoff": 0.5,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--noshuffle"],
+        ["--shuffle=false"],
+        ["--shuffle=False"],
+        ["--shuffle", "False"],
+        ["--shuffle", "false"],
+        ["-shuffle", "FALSE"],
+        ["--shuffle", "--noshuffle"],
+    ],
+)
+def test_ways_to_say_no(arguments: list[str]):
+    assert parse(*arguments)["shuffle"] is False
+    assert parse(*arguments, "--epochs", "3")["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--shuffle"], ["--shuffle", "True"], ["--shuffle=true"], ["--noshuffle", "--shuffle"]]
+)
+def test_ways_to_say_yes(arguments: list[str]):
+    assert parse(*arguments)["shuffle"] is True
+
+
+def test_only_switches_take_the_word_behind_them():
+    line = "p --name true --switch False false --switch=true true --switch x -switch TRUE"
+    joined = "p --name true --switch=false false --switch=true true --switch x -switch=true"
+    assert join_switch_values(line.split(), {"switch"}) == joined.split()
+    assert parse("--scorer_path", "true", "--shuffle")["scorer_path"] == "true"
+
+
+def test_aliases():
+    assert parse("--epoch", "4")["epochs"] == 4
+    assert parse("--scorer", "x")["scorer_path"] == "x"
+    assert parse("--utf8")["bytes_output_mode"] is True
+    assert parse("--utf8", "true", "--noutf8")["bytes_output_mode"] is False
+    assert set(ALIASES) & set(RETIRED) == set()
+
+
+def test_a_file_of_flags(tmp_path):
+    path = tmp_path / "flags"
+    path.write_text("# a comment\n--epochs=4\n--noshuffle\n--rate=2\n")
+    found = parse("--flagfile", str(path), "--rate", "3")
+    assert (found["epochs"], found["shuffle"], found["rate"]) == (4, False, 3)
+    assert "no-such-file" in refuse("--flagfile=no-such-file")
+
+
+def test_mistakes():
+    assert "Unknown command line flag 'epohcs'" in refuse("--epohcs", "3")
+    assert "epochs" in refuse("--epohcs", "3").split("Did you mean", 1)[1]
+    assert "flag --epochs=0" in refuse("--epochs", "0")
+    assert "flag --epochs=many" in refuse("--epochs", "many")
+    assert "--epochs" in refuse("--epochs")
+    assert "shuffle" in refuse("--shuffle=perhaps")
+    assert (
+        refuse("--epochs", "3", "b.csv") == "Unexpected argument 'b.csv': every value belongs to a flag, --flag value."
+    )
+    assert refuse("--shuffle", "no").startswith("Unexpected argument 'no'")
+
+
+@pytest.mark.parametrize("arguments", [["--ps_hosts", "a:1"], ["--task_index=2"], ["--sync"], ["--backoff", "0.6"]])
+def test_features_to_come(arguments: list[str]):
+    name = arguments[0].split("=")[0]
+    assert refuse(*arguments) == f"{name} needs the cluster, which this version does not have yet: leave it out."
+
+
+def test_features_to_come_at_their_defaults():
+    assert parse("--ps_hosts", "", "--task_index", "0", "--nosync", "--backoff=0.5")["task_index"] == 0
+
+
+def test_retired_flags():
+    table = make_table()
+    assert table.parse(["p", "--lm_trie_path", "x", "--use_seq_length", "False", "--nouse_warpctc", "--noshuffle"])
+    assert table.notices() == [
+        "--lm_trie_path is accepted for old command lines only: use --scorer_path.",
+        "--use_warpctc is accepted for old command lines only: one network and one loss serve every device.",
+        "--use_seq_length is accepted for old command lines only: it has no effect any more.",
+    ]
+    assert not set(RETIRED) & set(table.values())
+    quiet = make_table()
+    quiet.parse(["p", "--epochs", "2"])
+    assert quiet.notices() == []
+
+
+@pytest.mark.parametrize("name", RETIRED)
+def test_every_retired_flag(name: str):
+    table = make_table()
+    assert table.parse(["p", f"--{name}", "True" if name in RETIRED_SWITCHES else "1"])
+    (notice,) = table.notices()
+    assert notice.startswith(f"--{name} is accepted")
+
+
+def test_retired_switches_are_retired():
+    assert set(RETIRED) >= RETIRED_SWITCHES
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "-?", "-help", "--helpshort", "--helpfull"])
+def test_asking_for_help(word: str):
+    assert make_table().parse(["p", "--epochs", "3", word]) is False
+
+
+def test_the_help_text():
+    lines = make_table().help_text().splitlines()
+    assert lines[0] == "Does a thing."
+    assert not any("Long story" in line for line in lines)
+    assert lines.index("Data") < lines.index("Training") < lines.index("Accepted from older versions, with a notice")
+    shown = {line.split()[0]: line for line in lines if line.startswith("  --")}
+    assert shown["--train_files"].split(maxsplit=1)[1] == "CSV files to train on (a.csv,b.csv)"
+    assert shown["--[no]shuffle"].endswith("mix the rows (yes)")
+    assert shown["--scorer_path"].endswith("language model")
+    assert shown["--epochs"].endswith("times through the set (75)")
+    assert "  [not in this version: the cluster] --ps_hosts --task_index --sync --backoff" in lines
+    tail = " ".join(lines[lines.index("Accepted from older versions, with a notice") + 1 :]).split()
+    assert tail == sorted(RETIRED)
+    assert max(map(len, lines)) <= 120
