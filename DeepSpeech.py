@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import math
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,13 +35,14 @@ except ModuleNotFoundError:
     sys.exit("The Python packages are not installed here: run `. .venv/bin/activate`, or see README.md.")
 from numpy.typing import NDArray
 
-from util import audio, checkpoints, commandline, corpus, ctc, feeding, metrics, tf
+from util import audio, checkpoints, commandline, ctc, feeding, metrics, tf
 from util.adam import Adam
 from util.cluster import start_devices
-from util.errors import AudioError, CheckpointError, DataError, DeepSpeechError, TrainingError, UsageError
+from util.dropout import Dropout, no_dropout
+from util.errors import AudioError, DeepSpeechError, TrainingError, UsageError
 from util.features import FeatureSet, mfcc, whiten
 from util.lstm import lstm
-from util.progress import ERROR, Console, StopRequest, duration
+from util.progress import DEBUG, ERROR, INFO, Console, StopRequest, duration
 from util.text import Alphabet, ByteAlphabet, read_alphabet
 
 Tensor = Any
@@ -51,22 +51,8 @@ Weights = dict[str, Any]
 # ----------------------------------------------------------------------------------------- 1  Flags
 
 FLAGS = flags.FLAGS
-HELP: dict[str, list[str]] = {}  # names of the flags by section, in the order of the story
-LATER: dict[str, str] = {}  # declared so that old scripts are understood; refused while they have no effect
-
-
-def section(title: str) -> None:
-    """Begin a section of the help text."""
-    HELP[title] = []
-
-
-def define(kind: str, name: str, default: Any, *text: Any, later: str = "", **limits: Any) -> None:
-    """Define an absl flag in the current section; `later` names what it waits for."""
-    getattr(flags, f"DEFINE_{kind}")(name, default, *text, **limits)
-    HELP[list(HELP)[-1]].append(name)
-    if later:
-        LATER[name] = later
-
+TABLE = commandline.FlagTable(flags, __doc__)
+section, define, await_feature = TABLE.section, TABLE.define, TABLE.await_feature
 
 # fmt: off
 section("Data")
@@ -85,7 +71,7 @@ define("boolean", "reverse_train", False, "train on the longest utterances first
 define("boolean", "reverse_dev", False, "validate on the longest utterances first")
 define("boolean", "reverse_test", False, "test on the longest utterances first")
 define("boolean", "strict_data", False, "stop when the data check finds a fault instead of leaving the row out")
-define("multi_string", "augment", [], "augmentation, name[key=value,...]", later="augmentation")
+await_feature("augmentation", augment="")
 
 section("Features")
 define("integer", "audio_sample_rate", 16000, "Hz; audio of another rate is resampled", lower_bound=1000)
@@ -137,20 +123,11 @@ define("integer", "checkpoint_secs", 600, "save at least this often within an ep
 define("integer", "max_to_keep", 5, "newest checkpoints kept, beside the best", lower_bound=1)
 define("enum", "load_train", "auto", ["auto", "last", "best", "init"], "weights to train on from; auto: last, else best, else new ones")
 define("enum", "load_evaluate", "auto", ["auto", "last", "best"], "weights to test; auto: best, else last")
-define("integer", "drop_source_layers", 0, "transfer: layers to initialise anew, from the output", later="transfer learning")
-define("string", "initialize_from_frozen_model", "", "model file to start from", later="transfer learning")
-define("boolean", "load_cudnn", False, "load a CuDNN checkpoint", later="reading checkpoints of earlier programs")
+await_feature("transfer learning", drop_source_layers=0, initialize_from_frozen_model="", load_cudnn=False)
 
 section("Decoder")
-define("string", "scorer_path", "", "language model package", later="beam search")
-define("integer", "beam_width", 1024, "beams kept in search", later="beam search")
-define("float", "lm_alpha", 0.931289039105002, "weight of the language model", later="beam search")
-define("float", "lm_beta", 1.1834137581510284, "bonus per word", later="beam search")
-define("float", "cutoff_prob", 1.0, "probability mass of labels considered per step", later="beam search")
-define("integer", "cutoff_top_n", 300, "labels considered per step", later="beam search")
-define("float", "lm_alpha_max", 5, "upper bound of lm_alpha when tuning", later="tuning the language model")
-define("float", "lm_beta_max", 5, "upper bound of lm_beta when tuning", later="tuning the language model")
-define("integer", "n_trials", 2400, "trials when tuning", later="tuning the language model")
+await_feature("beam search", scorer_path="", beam_width=1024, lm_alpha=0.931289039105002, lm_beta=1.1834137581510284,
+              cutoff_prob=1.0, cutoff_top_n=300, lm_alpha_max=5.0, lm_beta_max=5.0, n_trials=2400)
 
 section("Test")
 define("boolean", "test", True, "--notest: skip the test although there are test_files")
@@ -160,27 +137,13 @@ define("string", "wer_log_pattern", "", "printf pattern for a line with date, se
 define("string", "one_shot_infer", "", "transcribe this audio file with the checkpoint")
 
 section("Export")
-define("string", "export_dir", "", "write the model here", later="export")
-define("boolean", "export_tflite", False, "TensorFlow Lite instead of a frozen graph", later="export")
-define("boolean", "export_quantize", True, "8-bit weights", later="export")
-define("boolean", "export_savedmodel", False, "also a SavedModel", later="export")
-define("boolean", "export_zip", False, "also a zip with the scorer", later="export")
-define("boolean", "remove_export", False, "delete an earlier export first", later="export")
-define("string", "export_file_name", "output_graph", "file name without ending", later="export")
-define("integer", "export_beam_width", 500, "beam width stored in the model", later="export")
-define("integer", "export_batch_size", 1, "utterances per call of the exported graph", later="export")
-define("integer", "n_steps", 16, "feature vectors per call of a streaming model", later="export")
-for _field, _default in {"author_id": "author", "model_name": "model", "model_version": "0.0.1", "contact_info": "",
-                         "license": "", "language": "", "min_ds_version": "", "max_ds_version": "", "description": ""}.items():
-    define("string", f"export_{_field}", _default, f"{_field} on the model card", later="export")
+await_feature("export", export_dir="", export_tflite=False, export_quantize=True, export_savedmodel=False, export_zip=False,
+              remove_export=False, export_file_name="output_graph", export_beam_width=500, export_batch_size=1, n_steps=16,
+              export_author_id="author", export_model_name="model", export_model_version="0.0.1", export_contact_info="",
+              export_license="", export_language="", export_min_ds_version="", export_max_ds_version="", export_description="")
 
 section("Cluster")
-define("list", "ps_hosts", [], "parameter servers, host:port", later="cluster training")
-define("list", "worker_hosts", [], "workers, host:port", later="cluster training")
-define("string", "job_name", "localhost", "job of this task", later="cluster training")
-define("integer", "task_index", 0, "index of this task in its job", later="cluster training")
-define("integer", "replicas", -1, "replicas in all", later="cluster training")
-define("integer", "replicas_to_agg", -1, "replicas whose gradients make an update", later="cluster training")
+await_feature("cluster training", ps_hosts="", worker_hosts="", job_name="localhost", task_index=0, replicas=-1, replicas_to_agg=-1)
 
 section("Runtime")
 define("integer", "random_seed", 4568, "everything random comes from it")
@@ -191,63 +154,37 @@ define("integer", "inter_op_parallelism_threads", 0, "TensorFlow operations at a
 define("integer", "intra_op_parallelism_threads", 0, "threads per operation; 0: as many as cores", lower_bound=0)
 define("boolean", "use_allow_growth", False, "take GPU memory as it is needed")
 define("boolean", "log_placement", False, "log the device of every operation")
-define("boolean", "automatic_mixed_precision", False, "16-bit arithmetic on GPUs", later="mixed precision")
+await_feature("mixed precision", automatic_mixed_precision=False)
 
 # fmt: on
-for _alias, _name in commandline.ALIASES.items():
-    flags.DEFINE_alias(_alias, _name)
-for _name, _notice in commandline.RETIRED.items():
-    _define = flags.DEFINE_boolean if _name in commandline.RETIRED_SWITCHES else flags.DEFINE_string
-    _define(_name, None, _notice)
-
-
-def parse_flags(argv: Sequence[str]) -> None:
-    """Read the command line into FLAGS, or show the help and end.
-
-    Raises:
-        UsageError: a flag is unknown, has a wrong value, or contradicts another.
-    """
-    try:
-        switches = {name for name in FLAGS if FLAGS[name].boolean}
-        arguments = commandline.join_switch_values(FLAGS.read_flags_from_files(list(argv)), switches)
-        if commandline.HELP_FLAGS & set(arguments):
-            sys.stdout.write(commandline.help_text(__doc__, HELP, FLAGS, LATER))
-            sys.exit(0)
-        surplus = FLAGS(arguments)[1:]
-    except flags.Error as error:
-        raise UsageError(" ".join(str(error).split())) from error
-    if surplus:
-        raise UsageError(f"Unexpected argument '{surplus[0]}': every value belongs to a flag, --flag value.")
-    check_flags()
+TABLE.accept_old_flags()
 
 
 def check_flags() -> None:
-    """Refuse what contradicts itself before anything is read.
-
-    Raises:
-        UsageError: with the flags that do not go together.
-    """
-    for name, feature in LATER.items():
-        if FLAGS[name].present and FLAGS[name].value != FLAGS[name].default:
-            raise UsageError(f"--{name} needs {feature}, which this version does not have yet: leave it out.")
-    steps = "feature_win_step", FLAGS.feature_win_step, 2 if FLAGS.bidirectional else 1
-    for name, milliseconds, parts in (("feature_win_len", feature_set().window_ms, 1), steps):
+    """Refuse flags that contradict each other (UsageError), before anything is read."""
+    parts = 2 if FLAGS.bidirectional else 1  # the classic features look at every half step
+    for name, milliseconds in (
+        ("feature_win_len", feature_set().window_ms * parts),
+        ("feature_win_step", FLAGS.feature_win_step),
+    ):
         if (FLAGS.audio_sample_rate * milliseconds / 1000) % parts:
-            raise UsageError(f"--{name} {milliseconds:g} ms is not a whole number of samples"
-                             f" at {FLAGS.audio_sample_rate} Hz (and has to divide by {parts}).")  # fmt: skip
-    wanted = [name for name in ("train_files", "test_files", "one_shot_infer") if getattr(FLAGS, name)]
-    if not wanted:
-        raise UsageError("Nothing to do: give --train_files, --test_files or --one_shot_infer.")
+            raise UsageError(
+                f"--{name} {milliseconds:g} is not a multiple of {parts} samples at {FLAGS.audio_sample_rate} Hz."
+            )
+    wanted = [name for name in ("train_files", "test_files", "one_shot_infer") if FLAGS[name].value]
+    if not wanted or (FLAGS.dry_run and "train_files" not in wanted):
+        raise UsageError(
+            "Nothing to do: give --train_files, --test_files or --one_shot_infer (--dry_run needs the first)."
+        )
     if "train_files" not in wanted and not (FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir):
         raise UsageError(f"--{wanted[0]} without training needs --checkpoint_dir, where the network is.")
     for name in ("early_stop", "reduce_lr_on_plateau"):
-        if getattr(FLAGS, name) and not (FLAGS.dev_files and FLAGS.validation_step):
+        if FLAGS[name].value and not (FLAGS.dev_files and FLAGS.validation_step):
             raise UsageError(f"--{name} looks at the validation: give --dev_files and a --validation_step above 0.")
     try:
-        FLAGS.wer_log_pattern and FLAGS.wer_log_pattern % ("date", "set", 0.5)
+        _ = FLAGS.wer_log_pattern and FLAGS.wer_log_pattern % ("date", "set", 0.5)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"--wer_log_pattern '{FLAGS.wer_log_pattern}' does not take date, set and WER"
-                         f" ({error}): write for instance '%s %s %s'.") from error  # fmt: skip
+        raise UsageError(f"--wer_log_pattern takes date, set and WER, for instance '%s %s %s': {error}.") from error
 
 
 def feature_set() -> FeatureSet:
@@ -268,30 +205,24 @@ def make_weights(n_input: int, n_labels: int) -> Weights:
     """Make the trainable variables, float32 by name; names and layouts are those of 0.9.3's checkpoints."""
     n = FLAGS.n_hidden
     recurrent = 2 * n if FLAGS.bidirectional else n
-    matrices = {
-        "layer_1": ((2 * N_CONTEXT + 1) * n_input, n),
-        "layer_2": (n, n),
-        "layer_3": (n, recurrent),
-        "layer_5": (recurrent, n),
-        "layer_6": (n, n_labels + 1),
+    shapes = {
+        "layer_1/weights": ((2 * N_CONTEXT + 1) * n_input, n),
+        "layer_2/weights": (n, n),
+        "layer_3/weights": (n, recurrent),
+        "layer_5/weights": (recurrent, n),
+        "layer_6/weights": (n, n_labels + 1),
     }
-    cells = [FORWARD, BACKWARD] if FLAGS.bidirectional else [STREAMING]
-    shapes = {f"{layer}/weights": shape for layer, shape in matrices.items()}
-    shapes |= {f"{cell}/kernel": (recurrent + n, 4 * n) for cell in cells}
-    weights = {}
+    for cell in [FORWARD, BACKWARD] if FLAGS.bidirectional else [STREAMING]:
+        shapes[f"{cell}/kernel"] = (recurrent + n, 4 * n)
+    initial = {}
     for index, (name, shape) in enumerate(shapes.items()):
         limit = math.sqrt(6 / sum(shape))  # Glorot and Bengio 2010, eq. 16
-        seed = [FLAGS.random_seed, index]
-        weights[name] = tf.Variable(tf.random.stateless_uniform(shape, seed, -limit, limit), name=name)
-        bias = f"{name.rpartition('/')[0]}/bias"
-        weights[bias] = tf.Variable(tf.zeros(shape[1:]), name=bias)
-    if FLAGS.layer_norm:
-        for layer in (1, 2, 3, 5):
-            size = matrices[f"layer_{layer}"][1:]
-            for part, value in (("gamma", tf.ones(size)), ("beta", tf.zeros(size))):
-                name = f"layer_{layer}/LayerNorm/{part}"
-                weights[name] = tf.Variable(value, name=name)
-    return weights
+        initial[name] = tf.random.stateless_uniform(shape, [FLAGS.random_seed, index], -limit, limit)
+        initial[f"{name.rpartition('/')[0]}/bias"] = tf.zeros(shape[1:])
+    for layer in ("layer_1", "layer_2", "layer_3", "layer_5") if FLAGS.layer_norm else ():
+        initial[f"{layer}/LayerNorm/gamma"] = tf.ones_like(initial[f"{layer}/bias"])
+        initial[f"{layer}/LayerNorm/beta"] = tf.zeros_like(initial[f"{layer}/bias"])
+    return {name: tf.Variable(value, name=name) for name, value in initial.items()}
 
 
 def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
@@ -343,21 +274,16 @@ def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callab
     return tf.reshape(dense(x, "layer_6"), [*size, weights["layer_6/bias"].shape[0]])
 
 
-def make_dropout(step: Tensor) -> Callable[[Tensor, str], Tensor]:
-    """Return the dropout of one training step; its masks depend on the seed and the step alone."""
-    rates = {"layer_1": FLAGS.dropout_rate, FORWARD: FLAGS.dropout_rate4, BACKWARD: FLAGS.dropout_rate5}
-    rates[STREAMING] = FLAGS.dropout_rate4
-    for layer, own in (("layer_2", "dropout_rate2"), ("layer_3", "dropout_rate3"), ("layer_5", "dropout_rate6")):
-        rates[layer] = FLAGS.dropout_rate if FLAGS[own].value < 0 else FLAGS[own].value
-    masks = itertools.count()
-
-    def drop(x: Tensor, layer: str) -> Tensor:
-        if not rates[layer]:
-            return x
-        seed = tf.stack([FLAGS.random_seed, step * 16 + next(masks)])
-        return tf.nn.experimental.stateless_dropout(x, rates[layer], seed, rng_alg="philox")
-
-    return drop
+def dropout_rates() -> dict[str, float]:
+    """Return the dropout behind every layer, and before and behind every LSTM."""
+    rates = {
+        "layer_1": -1.0,
+        "layer_2": FLAGS.dropout_rate2,
+        "layer_3": FLAGS.dropout_rate3,
+        "layer_5": FLAGS.dropout_rate6,
+    }
+    lstms = {FORWARD: FLAGS.dropout_rate4, STREAMING: FLAGS.dropout_rate4, BACKWARD: FLAGS.dropout_rate5}
+    return {layer: FLAGS.dropout_rate if rate < 0 else rate for layer, rate in rates.items()} | lstms
 
 
 # ---------------------------------------------------------------------------------------- 3  Update
@@ -379,11 +305,10 @@ class Model:
         self.weights = make_weights(features.n_input, len(alphabet))
         self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
         self.variables = self.weights | self.adam.moments
+        table, row = [None, None], [None]
         batch = [
-            tf.TensorSpec([None, None], tf.int16),  # samples
-            tf.TensorSpec([None], tf.int32),  # n_samples
-            tf.TensorSpec([None, None], tf.int32),  # labels
-            tf.TensorSpec([None], tf.int32),  # label_len
+            tf.TensorSpec(shape, kind)
+            for shape, kind in ((table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32))
         ]
         step_and_rate = [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
         self.train_step = tf.function(self._train_step, input_signature=[*batch, *step_and_rate])
@@ -393,7 +318,7 @@ class Model:
         self, samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor, step: Tensor, rate: Tensor
     ) -> tuple[Tensor, Tensor]:
         with tf.GradientTape() as tape:
-            logits, feature_len = self._logits(samples, n_samples, make_dropout(step))
+            logits, feature_len = self._logits(samples, n_samples, Dropout(dropout_rates(), FLAGS.random_seed, step))
             losses, finite = ctc.ctc_loss(logits, feature_len, labels, label_len)
             counted = tf.maximum(tf.reduce_sum(tf.cast(finite, tf.float32)), 1.0)
             loss = tf.reduce_sum(tf.where(finite, losses, 0.0)) / counted
@@ -401,7 +326,7 @@ class Model:
         return losses, self.adam.apply(gradients, FLAGS.max_grad_norm, step, rate)
 
     def _score_step(self, samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor) -> tuple[Tensor, ...]:
-        logits, feature_len = self._logits(samples, n_samples, lambda x, _layer: x)
+        logits, feature_len = self._logits(samples, n_samples, no_dropout)
         losses, _ = ctc.ctc_loss(logits, feature_len, labels, label_len)
         return losses, ctc.greedy_path(logits), feature_len
 
@@ -413,44 +338,37 @@ class Model:
             vectors = whiten(vectors, feature_len)
         return network(self.weights, vectors, feature_len, drop), feature_len
 
-    def read(self, data: feeding.Corpus, plan: Sequence[Sequence[int]], console: Console) -> Iterator[feeding.Batch]:
-        """Read the batches of a plan; a file that has become unreadable is named and left out."""
-        for batch in feeding.read_batches(data.samples, plan, self.features.sample_rate):
-            for error in batch.errors:
-                console.warn(f"{error} It is left out of its batch.")
-            yield batch
-
     def greedy_text(self, path: NDArray[np.int32]) -> str:
         """Return the text of the best labels of the frames, int32 [time]."""
         return self.alphabet.decode(ctc.collapse(path, self.alphabet.blank))
-
-
-def tensors(batch: feeding.Batch) -> tuple[Tensor, ...]:
-    """Return what every step takes: samples, n_samples, labels, label_len."""
-    return batch.samples, batch.n_samples, batch.labels, batch.label_len
 
 
 # ------------------------------------------------------------------------------------ 4  Evaluation
 
 
 def evaluate(
-    model: Model, data: feeding.Corpus, batch_size: int, descending: bool, label: str, console: Console
+    model: Model, data: feeding.Corpus, purpose: str, console: Console, between: Callable[[], None] = lambda: None
 ) -> list[metrics.Sample]:
-    """Score every utterance of a set with the present weights, decoding greedily."""
-    plan = feeding.plan_batches(data.n_frames, batch_size, descending=descending)
+    """Score a set with the present weights, decoding greedily, by the flags of a purpose (`dev` or `test`)."""
+    size, descending = FLAGS[f"{purpose}_batch_size"].value, FLAGS[f"reverse_{purpose}"].value
+    plan = feeding.plan_batches(data.n_frames, size, descending=descending)
     scored: dict[int, metrics.Sample] = {}
-    with console.track(label, len(plan)) as tracker:
-        for batch in model.read(data, plan, console):
-            losses, paths, lengths = (result.numpy() for result in model.score_step(*tensors(batch)))
+    with console.track(f"Scoring {data.name}", len(plan)) as tracker:
+        for batch in feeding.read_batches(data, plan, console):
+            losses, paths, lengths = (result.numpy() for result in model.score_step(*batch.tensors))
             for row, member in enumerate(batch.members):
                 utterance = data.samples[member].utterance
                 hypothesis = model.greedy_text(paths[row, : lengths[row]])
                 scored[member] = metrics.score(utterance.path, utterance.transcript, hypothesis, float(losses[row]))
             tracker.advance()
+            between()
     return [scored[member] for member in sorted(scored)]
 
 
 # -------------------------------------------------------------------------------------- 5  Training
+
+
+BROKEN_STEPS = 3  # steps in a row without a finite gradient after which training stops
 
 
 @dataclasses.dataclass
@@ -463,7 +381,7 @@ class State:
     target: int = 0  # epochs to do
     loss_sum: float = 0.0  # of the present epoch
     n_losses: int = 0
-    validated: int = 0  # epochs after which validation is done
+    validated: int = 0  # epochs with which the validation, if any, is done too
     elapsed: float = 0.0  # seconds of training over all restarts
     reduction: float = 1.0  # of the learning rate, at plateaus
     best: float | None = None  # measure of the best validation
@@ -471,8 +389,10 @@ class State:
     stale: int = 0  # validations since it improved
     plan: str = ""  # digest of the present epoch's plan
 
-
-BROKEN_STEPS = 3  # steps in a row without a finite gradient after which training stops
+    @property
+    def loss(self) -> float:
+        """Mean loss of the present epoch so far."""
+        return self.loss_sum / max(self.n_losses, 1)
 
 
 def learning_rate(state: State, n_batches: int) -> float:
@@ -489,28 +409,29 @@ class Trainer:
     def __init__(self, model: Model, sets: dict[str, list[feeding.Corpus]], console: Console, log: metrics.MetricsLog):
         self.model, self.console, self.log = model, console, log
         self.data, self.dev, self.extra = sets["train"][0], sets["dev"], sets["metrics"]
-        self.directory = save_directory()
-        self.state = begin_training(model, console)
+        self.directory = run_directory(model, save_path(), console)
+        self.state = begin_training(model, self.directory, console)
+        self.directory.describe(flags=TABLE.values(), train_set=self.data.fingerprint)
         self.broken = 0  # steps in a row without a finite gradient
         self.stop = StopRequest()
-        self.began = time.monotonic() - self.state.elapsed
         self.saved_at = time.monotonic()
+        self.began = self.saved_at - self.state.elapsed
 
     def run(self) -> None:
         """Train to the target epoch, or until validation stops improving."""
         state = self.state
         with self.stop:
-            while not self.is_stale() and state.epoch < state.target:
-                self.run_epoch()
+            while state.validated < state.epoch or (state.epoch < state.target and not self.is_stale()):
+                if state.validated == state.epoch:
+                    self.run_epoch()
                 validates = self.dev and FLAGS.validation_step and state.epoch % FLAGS.validation_step == 0
                 improved = self.validate() if validates else False
+                state.validated = state.epoch
                 self.save(["best_dev", "train"] if improved else ["train"])
                 self.obey_stop()
         if self.is_stale():
-            self.console.say(
-                f"Stopping early: {FLAGS.best_metric} on the dev set was best, {state.best:.4f}, at step"
-                f" {state.best_step}, and has not improved by {FLAGS.es_min_delta:g} in {state.stale} validations."
-            )
+            self.console.say(f"Stopping early: the dev {FLAGS.best_metric} was best, {state.best:.4f}, at step {state.best_step} and"
+                             f" has not improved by {FLAGS.es_min_delta:g} in {state.stale} validations.")  # fmt: skip
         self.console.say(f"Training is complete: {state.epoch} epochs, {state.step} steps, {duration(state.elapsed)}.")
 
     def is_stale(self) -> bool:
@@ -528,19 +449,19 @@ class Trainer:
         state.plan = digest
         begin, audio_s, waited_s, rate = time.monotonic(), 0.0, 0.0, 0.0
         with self.console.track(f"Epoch {state.epoch + 1}", len(plan), state.batch) as tracker:
-            for batch in self.model.read(self.data, plan[state.batch :], self.console):
+            for batch in feeding.read_batches(self.data, plan[state.batch :], self.console):
                 rate = learning_rate(state, len(plan))
                 if batch.members:
                     self.train_on(batch, rate)
                 state.step, state.batch = state.step + 1, state.batch + 1
-                audio_s += float(batch.n_samples.sum()) / self.model.features.sample_rate
+                audio_s += float(batch.n_samples.sum()) / self.data.sample_rate
                 waited_s += batch.waited_s
-                tracker.advance(f"loss {state.loss_sum / max(state.n_losses, 1):.3f}")
+                tracker.advance(f"loss {state.loss:.3f}")
                 if FLAGS.checkpoint_secs and time.monotonic() - self.saved_at >= FLAGS.checkpoint_secs:
                     self.save(["train"])
                 self.obey_stop()
         seconds = time.monotonic() - begin
-        loss = state.loss_sum / max(state.n_losses, 1)
+        loss = state.loss
         state.epoch, state.batch, state.loss_sum, state.n_losses = state.epoch + 1, 0, 0.0, 0
         self.console.say(
             f"Epoch {state.epoch} of {state.target}: loss {loss:.4f}, learning rate {rate:.3g}, {duration(seconds)},"
@@ -553,10 +474,12 @@ class Trainer:
     def train_on(self, batch: feeding.Batch, rate: float) -> None:
         """Make one update; utterances without a finite loss are named and have no part in it."""
         state = self.state
-        losses, norm = (result.numpy() for result in self.model.train_step(*tensors(batch), state.step, rate))
+        losses, norm = (result.numpy() for result in self.model.train_step(*batch.tensors, state.step, rate))
         finite = np.isfinite(losses)
-        state.loss_sum += float(losses[finite].sum())
-        state.n_losses += int(finite.sum())
+        state.loss_sum, state.n_losses = (
+            state.loss_sum + float(losses[finite].sum()),
+            state.n_losses + int(finite.sum()),
+        )
         updated = bool(finite.any() and np.isfinite(norm))
         self.broken = 0 if updated else self.broken + 1
         if updated and finite.all():
@@ -565,18 +488,15 @@ class Trainer:
         names = ", ".join(self.data.samples[member].utterance.path for member in suspects)
         self.console.warn(f"Step {state.step + 1}: the loss is not a number, left out of the update: {names}")
         if self.broken == BROKEN_STEPS:
-            raise TrainingError(
-                f"No finite loss in {BROKEN_STEPS} steps in a row, the last with {names}: training has diverged. The"
-                f" checkpoints in {self.directory} are from before; lower --learning_rate or set --max_grad_norm 100."
-            )
+            raise TrainingError(f"No finite loss in {BROKEN_STEPS} steps in a row: training has diverged. The checkpoints"
+                                f" in {self.directory.path} are from before; lower --learning_rate.")  # fmt: skip
 
     def validate(self) -> bool:
         """Measure the dev set and act on it; return whether it is the best so far."""
         state = self.state
         scored: list[metrics.Sample] = []
         for data in [*self.dev, *self.extra]:
-            label = f"Validating {data.name}"
-            samples = evaluate(self.model, data, FLAGS.dev_batch_size, FLAGS.reverse_dev, label, self.console)
+            samples = evaluate(self.model, data, "dev", self.console, self.obey_stop)
             for line in metrics.format_validation(data.name, samples):
                 self.console.say(line)
             self.log.write("validation", state.step, set=data.name, epoch=state.epoch, **metrics.summarize(samples),
@@ -590,33 +510,28 @@ class Trainer:
         if FLAGS.reduce_lr_on_plateau and state.stale and state.stale % FLAGS.plateau_epochs == 0:
             state.reduction *= FLAGS.plateau_reduction
             if not improved:
-                checkpoints.load_checkpoint(self.directory / f"best_dev-{state.best_step}", self.model.variables)
-            self.console.say(
-                f"Plateau: {state.stale} validations without improvement by {FLAGS.es_min_delta:g}; going on from the"
-                f" best weights (step {state.best_step}) at learning rate {learning_rate(state, 1):.3g}."
-            )
+                self.directory.load_best(state.best_step)
+            self.console.say(f"Plateau: no improvement by {FLAGS.es_min_delta:g} in {state.stale} validations; on from the best"
+                             f" weights (step {state.best_step}) at {state.reduction:g} of the learning rate.")  # fmt: skip
         return improved
 
     def save(self, kinds: Sequence[str]) -> None:
-        """Write a checkpoint; older ones go only when it is safely there."""
+        """Write a checkpoint, as all the given kinds."""
         state = self.state
         state.elapsed = time.monotonic() - self.began
-        counters = {
-            "global_step": np.int64(state.step),
-            "learning_rate": np.float32(FLAGS.learning_rate * state.reduction),
-        }
-        tensors = self.model.variables | counters | self.model.adam.powers(state.step)
-        checkpoints.save_checkpoint(self.directory, kinds, state.step, tensors, dataclasses.asdict(state))
-        checkpoints.remove_old_checkpoints(self.directory, "train", FLAGS.max_to_keep)
-        checkpoints.remove_old_checkpoints(self.directory, "best_dev", 1)
+        rate = FLAGS.learning_rate * state.reduction
+        counters = {"global_step": np.int64(state.step), "learning_rate": np.float32(rate)}  # as in 0.9.3
+        counters |= self.model.adam.powers(state.step)
+        self.directory.save(kinds, dataclasses.asdict(state), counters, FLAGS.max_to_keep)
         self.saved_at = time.monotonic()
 
     def obey_stop(self) -> None:
         """Save and end when the process has been asked to."""
         if self.stop:
             self.save(["train"])
-            place = f"epoch {self.state.epoch + 1}, batch {self.state.batch + 1}"
-            self.console.say(f"Stopped on request, saved in {self.directory}: the same command goes on at {place}.")
+            self.console.say(
+                f"Stopped on request; saved in {self.directory.path}, the same command goes on from there."
+            )
             sys.exit(130)
 
 
@@ -625,78 +540,52 @@ def plan_epoch(data: feeding.Corpus, epoch: int) -> list[list[int]]:
     size, frames = FLAGS.train_batch_size, FLAGS.batch_frames
     if FLAGS.reverse_train:
         return feeding.plan_batches(data.n_frames, size, frames, descending=True)
-    return feeding.plan_epoch(data.n_frames, size, frames, seed=FLAGS.random_seed, epoch=epoch)
+    return feeding.plan_epoch(data.n_frames, size, frames, FLAGS.random_seed, epoch)
 
 
-def save_directory() -> Path:
+def save_path() -> Path:
     """Return where to save; without a flag, a directory named after the training set."""
     chosen = FLAGS.save_checkpoint_dir or FLAGS.checkpoint_dir
     return Path(chosen) if chosen else checkpoints.default_directory(FLAGS.train_files)
 
 
-def describe_network(alphabet: Alphabet) -> dict[str, Any]:
-    """Return what a checkpoint and a command line have to agree on, by flag."""
+def run_directory(model: Model, path: Path, console: Console) -> checkpoints.RunDirectory:
+    """Return the directory of a run on this model."""
     names = ("bidirectional", "n_hidden", "layer_norm", "relu_clip", "audio_sample_rate", "feature_win_step")
-    described = {name: getattr(FLAGS, name) for name in names}
-    return described | {"feature_win_len": feature_set().window_ms, "alphabet_config_path": list(alphabet.labels)}
+    network = {name: FLAGS[name].value for name in names}
+    network |= {"feature_win_len": model.features.window_ms, "alphabet_config_path": list(model.alphabet.labels)}
+    return checkpoints.RunDirectory(path, network, model.variables, console)
 
 
-def restore(model: Model, directory: Path, kinds: Sequence[str], console: Console) -> State | None:
-    """Load the newest checkpoint of the first kind there is; None: there is none."""
-    checkpoints.check_network(directory, describe_network(model.alphabet))
-    found = checkpoints.load_first(directory, kinds, model.variables, console.warn)
-    if not found:
-        return None
-    console.say(f"Loaded {found[0]}.")
-    return State(**found[1])
-
-
-def begin_training(model: Model, console: Console) -> State:
+def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console) -> State:
     """Load what training goes on from; a run that has begun goes on from its own checkpoints."""
-    own = save_directory()
-    begun = checkpoints.list_checkpoints(own, "train")
-    if FLAGS.load_train == "init" and begun:
-        raise UsageError(f"--load_train init would begin anew among the checkpoints in {own}: move them away, or give"
-                         " another --save_checkpoint_dir.")  # fmt: skip
-    source = own if begun else Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own)
-    kinds = {"auto": ["train", "best_dev"], "last": ["train"], "best": ["best_dev"], "init": []}[FLAGS.load_train]
-    state = restore(model, source, kinds, console) if kinds else None
-    if not state and FLAGS.load_train in ("last", "best"):
-        raise CheckpointError(f"{source} holds no checkpoint for --load_train {FLAGS.load_train}: use auto or init.")
-    if state and source != own:
-        state = State(step=state.step)  # the weights and moments of another run
-    state = state or State()
-    if FLAGS.force_initialize_learning_rate:
-        state.reduction = 1.0
+    if FLAGS.load_train == "init" and own.has_begun():
+        raise UsageError(f"--load_train init would begin anew among the checkpoints in {own.path}: move them away.")
+    other = Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own.path)
+    source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
+    load = source.load if FLAGS.load_train in ("auto", "init") else source.require
+    loaded = load(FLAGS.load_train.replace("auto", "last or best"))
+    state = State(**loaded) if loaded else State()
+    if source is not own:
+        state = State(step=state.step)  # the weights and moments of another run begin this one
+    state.reduction = 1.0 if FLAGS.force_initialize_learning_rate else state.reduction
     if FLAGS.epochs >= 0:
         state.target = FLAGS.epochs
     elif state.epoch >= state.target:
         state.target = state.epoch - FLAGS.epochs
-    place = f"from epoch {state.epoch + 1}, batch {state.batch + 1}" if state.step else "from new weights"
-    console.say(f"Training {place} to the end of epoch {state.target}; checkpoints in {own}.")
+    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if loaded else "new weights"
+    console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own.path}.")
     return state
 
 
 # ------------------------------------------------------------------------------------------ 6  Test
 
 
-def load_for_test(model: Model, console: Console) -> None:
-    """Load the weights that --load_evaluate names, of the run or of the directory given."""
-    trained = bool(FLAGS.train and FLAGS.train_files)
-    directory = save_directory() if trained else Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir)
-    kinds = {"auto": ["best_dev", "train"], "last": ["train"], "best": ["best_dev"]}[FLAGS.load_evaluate]
-    if not restore(model, directory, kinds, console):
-        raise CheckpointError(
-            f"{directory} holds no {' or '.join(kinds)} checkpoint: train first, or give the --checkpoint_dir of a"
-            " trained network."
-        )
-
-
 def test(model: Model, sets: list[feeding.Corpus], console: Console, log: metrics.MetricsLog) -> None:
     """Report on every test set."""
     tested: list[metrics.Sample] = []
     for data in sets:
-        samples = evaluate(model, data, FLAGS.test_batch_size, FLAGS.reverse_test, f"Testing {data.name}", console)
+        samples = evaluate(model, data, "test", console)
         measures = metrics.summarize(samples)
         for line in metrics.format_report(data.name, samples, FLAGS.report_count):
             print(line)
@@ -729,70 +618,52 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> dic
         "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
-    sets: dict[str, list[feeding.Corpus]] = {}
-    for purpose, (groups, limit) in wanted.items():
-        sets[purpose] = [feeding.load_corpus(paths, alphabet, features, limit, console) for paths in groups]
-        for data in sets[purpose]:
-            for line in data.describe():
-                console.say(line)
-    faults = [fault for group in sets.values() for data in group for fault in data.faults]
-    report = save_directory() / "data_faults.csv" if train else None
-    if faults and report and not FLAGS.dry_run:
-        corpus.write_faults(report, faults)
-        console.warn(f"{len(faults)} rows are left out; all of them with their reasons: {report}")
-    if faults and FLAGS.strict_data:
-        raise DataError(f"--strict_data: {len(faults)} rows cannot be used; mend or remove them.")
-    for data in itertools.chain(*sets.values()):
-        if not data.samples:
-            raise DataError(f"{data.name} has no row that can be used ({len(data.faults)} at fault): see above.")
+    sets = {
+        purpose: [feeding.load_corpus(paths, alphabet, features, limit, console) for paths in groups]
+        for purpose, (groups, limit) in wanted.items()
+    }
+    report = save_path() / "data_faults.csv" if train and not FLAGS.dry_run else None
+    feeding.report_faults([data for group in sets.values() for data in group], FLAGS.strict_data, report, console)
     return sets
 
 
-def dry_run(model: Model, data: feeding.Corpus, console: Console) -> None:
+def dry_run(model: Model, sets: dict[str, list[feeding.Corpus]], console: Console) -> None:
     """Try the longest batch and estimate what an epoch takes; nothing is written."""
+    data = sets["train"][0]
     plan = plan_epoch(data, 0)
     frames = [len(members) * max(data.n_frames[member] for member in members) for members in plan]
-    longest = plan[frames.index(max(frames))]
-    batch = next(model.read(data, [longest], console))
+    batch = next(feeding.read_batches(data, [plan[frames.index(max(frames))]], console))
     for step in range(2):  # the first call compiles
         began = time.monotonic()
-        model.train_step(*tensors(batch), step, FLAGS.learning_rate)[0].numpy()
-        seconds = time.monotonic() - began
-    epoch = seconds * sum(frames) / max(frames)
+        model.train_step(*batch.tensors, step, FLAGS.learning_rate)[0].numpy()
+    seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
-    console.say(
-        f"The longest batch ({len(longest)} utterances, {max(batch.n_samples) / model.features.sample_rate:.1f} s) takes"
-        f" {duration(seconds)} and {peak:.1f} GiB of memory. An epoch of {len(plan)} batches takes about"
-        f" {duration(epoch)}, {abs(FLAGS.epochs)} epochs {duration(abs(FLAGS.epochs) * epoch)}. Nothing was written."
-    )
+    console.say(f"The longest batch ({len(batch.members)} utterances, {max(batch.n_samples) / data.sample_rate:.1f} s) takes"
+                f" {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches takes about"
+                f" {duration(seconds * sum(frames) / max(frames))}. Nothing was written.")  # fmt: skip
 
 
 def run(console: Console) -> None:
-    """Do what the flags ask for: train, test, transcribe."""
+    """Do what the flags ask for."""
     alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
     features = feature_set()
     sets = load_sets(alphabet, features, console)
     threads = FLAGS.inter_op_parallelism_threads, FLAGS.intra_op_parallelism_threads
     console.say(start_devices(*threads, FLAGS.random_seed, FLAGS.use_allow_growth, FLAGS.log_placement))
     model = Model(alphabet, features)
-    if FLAGS.dry_run:
-        if sets["train"]:
-            dry_run(model, sets["train"][0], console)
-        return
-    directory = save_directory() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
-    log = metrics.MetricsLog(directory / "metrics.jsonl", Path(FLAGS.summary_dir or directory / "summaries"))
+    work = dry_run if FLAGS.dry_run else train_and_test
+    work(model, sets, console)
+
+
+def train_and_test(model: Model, sets: dict[str, list[feeding.Corpus]], console: Console) -> None:
+    """Train, test and transcribe, as far as the flags ask for it."""
+    path = save_path() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
+    log = metrics.MetricsLog(path / "metrics.jsonl", Path(FLAGS.summary_dir or path / "summaries"))
     if sets["train"]:
-        trainer = Trainer(model, sets, console, log)
-        values = {name: FLAGS[name].value for names in HELP.values() for name in names}
-        description = {"network": describe_network(alphabet), "flags": values, "data": sets["train"][0].fingerprint}
-        checkpoints.write_run(directory, description)
-        if not log.has_summaries:
-            console.say(
-                "No TensorBoard summaries: the package tensorboard is not installed (metrics.jsonl has it all)."
-            )
-        trainer.run()
+        console.say(log.notice, INFO if log.notice else DEBUG)
+        Trainer(model, sets, console, log).run()
     if sets["test"] or FLAGS.one_shot_infer:
-        load_for_test(model, console)
+        run_directory(model, path, console).require(FLAGS.load_evaluate.replace("auto", "best or last"))
         test(model, sets["test"], console, log)
     if FLAGS.one_shot_infer:
         print(transcribe(model, FLAGS.one_shot_infer))
@@ -803,11 +674,13 @@ def main() -> int:
     console = Console()
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        parse_flags(sys.argv)
+        if not TABLE.parse(sys.argv):
+            print(TABLE.help_text())
+            return 0
+        check_flags()
         console = Console(FLAGS.log_level, FLAGS.show_progressbar)
-        for name, notice in commandline.RETIRED.items():
-            if FLAGS[name].present:
-                console.warn(f"--{name} is accepted for old command lines only: {notice}.")
+        for notice in TABLE.notices():
+            console.warn(notice)
         run(console)
     except DeepSpeechError as error:
         console.say(str(error), ERROR)

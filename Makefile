@@ -9,7 +9,7 @@
 SHELL := bash
 BIN := .venv/bin
 SCRIPTS := $(wildcard bin/*.sh) .ci/run
-export PYTHON
+export PYTHON COQUI_PYTHON
 
 .PHONY: all env lint types test format bench clean
 .DEFAULT_GOAL := all
@@ -38,7 +38,10 @@ format: env
 	$(BIN)/shfmt -i 2 -ci -w $(SCRIPTS)
 
 bench: env
-	$(BIN)/python benchmarks/run.py
+	@test -n "$(COQUI_PYTHON)" || { echo "make bench compares with Coqui STT 1.4.0: run \
+	benchmarks/setup_predecessors.sh DIR, then make bench COQUI_PYTHON=DIR/train37/bin/python." >&2; exit 2; }
+	$(BIN)/python benchmarks/demo_time.py --audio data/smoke_test/she_had_your_dark_suit.wav
+	$(BIN)/python benchmarks/train_speed.py --config 512,16 --config 512,1
 
 clean:
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache *.egg-info

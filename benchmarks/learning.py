@@ -86,7 +86,7 @@ def learn_coqui(args: argparse.Namespace, work: Path, data: dict[str, Any]) -> l
     curve: list[dict[str, Any]] = [
         {
             "program": "coqui",
-            "epoch": epoch.epoch,
+            "epoch": epoch.epoch + 1,  # it counts from 0
             "seconds": round(epoch.finished_s, 2),
             "dev_loss": epoch.dev_loss,
             "wer": None,

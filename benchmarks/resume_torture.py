@@ -83,6 +83,7 @@ def start(command: list[str], log: Path, after_s: float | None, number: int) -> 
 
 def read_tensors(prefix: Path) -> dict[str, Any]:
     """Return every tensor of a checkpoint by name."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf  # noqa: PLC0415 - --help must not wait for it
 
     reader = tf.train.load_checkpoint(str(prefix))
@@ -210,9 +211,9 @@ def main() -> None:
     parser.add_argument("--term", type=int, default=5, help="runs ended with SIGTERM")
     parser.add_argument("--max-kills", type=int, default=3, help="interruptions of one run, at most")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--utterances", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--checkpoint-secs", default="0.5", help="seconds between saves inside epochs")
+    parser.add_argument("--utterances", type=int, default=160)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--checkpoint-secs", type=int, default=1, help="seconds between saves inside epochs")
     common.add_arguments(parser, coqui=False)
     parser.add_argument("extra", nargs="*", metavar="FLAG", help="further flags of DeepSpeech.py, after --")
     common.main_of(measure, parser.parse_args())

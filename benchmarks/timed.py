@@ -8,6 +8,7 @@ process (it misses nothing, but knows one process only).
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import signal
@@ -74,9 +75,9 @@ class _Watch(threading.Thread):
     def __init__(self, child: subprocess.Popen[str], budget_s: float | None) -> None:
         super().__init__(daemon=True)
         self.child = child
-        self.started = time.perf_counter()
-        self.budget_s = budget_s
-        self.last_word: float | None = None  # when the line that should be the last was seen
+        self.stop_at = math.inf if budget_s is None else time.perf_counter() + budget_s
+        self.leave_by = math.inf  # after the interrupt
+        self.last_word = math.inf  # when the line that should be the last was seen
         self.peak_pss = 0
         self.ended_by = ""
         self.over = threading.Event()
@@ -86,18 +87,15 @@ class _Watch(threading.Thread):
         while not self.over.wait(0.5):
             self.peak_pss = max(self.peak_pss, tree_pss(self.child.pid))
             now = time.perf_counter()
-            if self.last_word is not None and now - self.last_word > EXIT_GRACE_S:
+            if now > min(self.leave_by, self.last_word + EXIT_GRACE_S):
                 self.ended_by = self.ended_by or "hung"
-                self._signal(signal.SIGKILL)
-            elif self.budget_s is not None and now - self.started > self.budget_s:
-                self.ended_by, self.budget_s, self.last_word = "budget", None, now
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.child.pid, signal.SIGKILL)
+            elif now > self.stop_at:
+                self.ended_by, self.stop_at, self.leave_by = "budget", math.inf, now + EXIT_GRACE_S
                 # Only the parent: Coqui would wait forever for interrupted pool workers.
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.child.pid, signal.SIGINT)
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.child.pid, number)
 
 
 def run_timed(
@@ -114,7 +112,7 @@ def run_timed(
         log: File that receives the output, each line stamped with the seconds since start.
         env: Variables added to the environment.
         budget_s: After this many seconds the process is interrupted (SIGINT), then killed.
-        last_line: Text after which the process must leave within EXIT_GRACE_S or be killed.
+        last_line: Text; if no line follows it, the process must leave within EXIT_GRACE_S.
     """
     started = time.perf_counter()
     child = subprocess.Popen(
@@ -136,8 +134,8 @@ def run_timed(
             now = time.perf_counter() - started
             lines.append((now, line.rstrip("\n")))
             file.write(f"{now:9.3f} {line.rstrip()}\n")
-            if last_line is not None and last_line in line:
-                watch.last_word = time.perf_counter()
+            said = last_line is not None and last_line in line
+            watch.last_word = time.perf_counter() if said else math.inf  # its rehearsal says it too
     # wait4 instead of wait: it reports this child alone, where RUSAGE_CHILDREN sums all so far.
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.perf_counter() - started

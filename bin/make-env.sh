@@ -6,7 +6,7 @@
 # The requirements file is requirements.txt (training, the default) or requirements_dev.txt (what
 # `make` needs as well). PYTHON=python3.12 chooses the interpreter; without it the first Python 3.11,
 # 3.12 or 3.13 on the path is taken. Needs no root rights. The first time takes a few minutes and
-# 2 GB of disk. An installation that was interrupted, or whose requirements changed, is made anew.
+# 3 GB of disk. An installation that was interrupted, or whose requirements changed, is made anew.
 
 set -euo pipefail
 

@@ -69,6 +69,7 @@ def test_both_sides_are_composed():
     alphabet = Alphabet(["a", "\u00e4"])
     assert alphabet.encode("aa\u0308") == [0, 1]
     assert Alphabet(["a", "a\u0308"]) == alphabet
+    assert Alphabet(["a", "\u0308"]).decode([0, 1]) == "\u00e4"
 
 
 def test_the_longest_label_wins():

@@ -169,7 +169,7 @@ def _open(path: str | Path) -> Iterator[Any]:
             head = raw.read(64)
             if size and head[:4] == b"OggS":
                 _check_ogg_end(path, raw, size)
-            elif head[:4] == b"RIFF":
+            elif head[:4] in (b"RIFF", b"RF64"):
                 _check_wav_end(path, raw, size)
     except OSError as error:
         reason = "it is a folder" if Path(path).is_dir() else error.strerror
@@ -224,13 +224,18 @@ def _resample(mono: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.f
 def _check_wav_end(path: str | Path, raw: Any, size: int) -> None:
     """Compare the length of the data chunk with the file: libsndfile corrects it silently."""
     start = 12
+    long_length = None  # of an RF64, whose data chunk has no room for it (EBU Tech 3306)
     while start + 8 <= size:
         raw.seek(start)
         header = raw.read(8)
         length = int.from_bytes(header[4:], "little")
         start += 8
+        if header[:4] == b"ds64":
+            long_length = int.from_bytes(raw.read(16)[8:], "little")
         if header[:4] == b"data":
-            if start + length > size and length < _UNKNOWN_WAV_SIZE:
+            unknown = long_length is None and length >= _UNKNOWN_WAV_SIZE
+            length = length if long_length is None else long_length
+            if start + length > size and not unknown:
                 raise _cut_short(path, f"{size - start} of {length} bytes of sound are there")
             return
         start += length + length % 2

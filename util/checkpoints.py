@@ -12,13 +12,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, ClassVar
 
 from util import tf
 from util.errors import CheckpointError
+from util.progress import Console
 
 STATE = "deepspeech/state"
 STATE_FILES = {"train": "checkpoint", "best_dev": "best_dev_checkpoint"}  # as tf.train.latest_checkpoint reads
@@ -81,11 +82,10 @@ def _publish(written: Path, prefix: Path) -> None:
     sync_directory(prefix.parent)
 
 
-def remove_old_checkpoints(directory: Path, kind: str, keep: int) -> None:
-    """Delete all but the newest `keep` checkpoints of a kind; the index goes first."""
-    for prefix in list_checkpoints(directory, kind)[keep:]:
-        for ending in (".index", ".data-00000-of-00001"):
-            Path(f"{prefix}{ending}").unlink(missing_ok=True)
+def remove_checkpoint(prefix: Path) -> None:
+    """Delete the files of a checkpoint; the index goes first, so that no half one is ever listed."""
+    for ending in (".index", ".data-00000-of-00001"):
+        Path(f"{prefix}{ending}").unlink(missing_ok=True)
 
 
 def list_checkpoints(directory: Path, kind: str) -> list[Path]:
@@ -121,54 +121,117 @@ def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any
     return state
 
 
-def load_first(
-    directory: Path, kinds: Sequence[str], variables: Mapping[str, Any], warn: Callable[[str], None]
-) -> tuple[Path, dict[str, Any]] | None:
-    """Load the newest readable checkpoint of the first kind that has one.
+class RunDirectory:
+    """The directory of a run: its checkpoints and the network they belong to."""
 
-    Args:
-        directory: where to look.
-        kinds: in order of preference.
-        variables: assigned by name.
-        warn: told of every damaged checkpoint that is passed over.
+    CHOICES: ClassVar = {
+        "last": ["train"],
+        "best": ["best_dev"],
+        "last or best": ["train", "best_dev"],
+        "best or last": ["best_dev", "train"],
+        "init": [],
+    }
 
-    Returns:
-        Its prefix and its state; None where there are no checkpoints of these kinds.
+    def __init__(self, path: Path, network: Mapping[str, Any], variables: Mapping[str, Any], console: Console):
+        """Name a directory; nothing is read or written yet.
 
-    Raises:
-        CheckpointError: there are checkpoints but none can be read, or they are of another network.
-    """
-    damaged = 0
-    for kind in kinds:
-        for prefix in list_checkpoints(directory, kind):
+        Args:
+            path: may not exist yet.
+            network: what a checkpoint and a command line have to agree on, by flag.
+            variables: what a checkpoint holds, by name.
+            console: told what is loaded, and of damaged checkpoints.
+        """
+        self.path, self._network, self._variables, self._console = path, network, variables, console
+
+    def has_begun(self) -> bool:
+        """Tell whether there is a checkpoint to go on from."""
+        return bool(list_checkpoints(self.path, "train"))
+
+    def load(self, choice: str) -> dict[str, Any] | None:
+        """Load the newest readable checkpoint of a choice (of `CHOICES`) into the variables.
+
+        Returns:
+            The state saved with it; None where there is no such checkpoint.
+
+        Raises:
+            CheckpointError: none can be read, or they are of another network.
+        """
+        prefixes = [prefix for kind in self.CHOICES[choice] for prefix in list_checkpoints(self.path, kind)]
+        if prefixes:
+            self._check_network()
+        damaged = 0
+        for prefix in prefixes:
             try:
-                return prefix, load_checkpoint(prefix, variables)
+                state = load_checkpoint(prefix, self._variables)
             except DamagedCheckpointError as error:
-                warn(f"{error} Going back to the one before.")
+                self._console.warn(f"{error} Going back to the one before.")
                 damaged += 1
-    if damaged:
-        raise CheckpointError(
-            f"None of the {damaged} checkpoints in {directory} can be read: move them away to start afresh."
-        )
-    return None
-
-
-def check_network(directory: Path, network: Mapping[str, Any]) -> None:
-    """Compare the network of the flags with the one whose checkpoints lie in a directory.
-
-    Args:
-        directory: where a run.json may lie.
-        network: value by flag name, as given to `write_run` under "network".
-
-    Raises:
-        CheckpointError: they differ; both values and the flag are named.
-    """
-    for flag, made_with in read_run(directory).get("network", {}).items():
-        if flag in network and made_with != network[flag]:
+            else:
+                self._console.say(f"Loaded {prefix}.")
+                return state
+        if damaged:
             raise CheckpointError(
-                f"The checkpoints in {directory} were made with {_shown(flag, made_with)}, this command"
-                f" says {_shown(flag, network[flag])}: use the same --{flag}, or another --checkpoint_dir."
+                f"None of the {damaged} checkpoints in {self.path} can be read: move them away to start afresh."
             )
+        return None
+
+    def require(self, choice: str) -> dict[str, Any]:
+        """Load as `load`, where there has to be something to load."""
+        state = self.load(choice)
+        if state is None:
+            raise CheckpointError(
+                f"{self.path} holds no checkpoint ({choice}): train first, or give the --checkpoint_dir of a trained"
+                " network."
+            )
+        return state
+
+    def load_best(self, step: int) -> None:
+        """Go back to the weights and moments of the best validation."""
+        load_checkpoint(self.path / f"best_dev-{step}", self._variables)
+
+    def save(self, kinds: Sequence[str], state: Mapping[str, Any], counters: Mapping[str, Any], keep: int) -> None:
+        """Write a checkpoint, then remove those it replaces.
+
+        Args:
+            kinds: `train`, and `best_dev` before it if this is the best so far.
+            state: JSON values, with the present `step` and the `best_step`.
+            counters: tensors by name that are stored beside the variables.
+            keep: `train` checkpoints to keep.
+        """
+        save_checkpoint(self.path, kinds, state["step"], {**self._variables, **counters}, state)
+        trained = list_checkpoints(self.path, "train")
+        kept = [prefix for prefix in trained if _step(prefix) <= state["step"]][:keep]
+        kept.append(self.path / f"best_dev-{state['best_step']}")
+        for prefix in trained + list_checkpoints(self.path, "best_dev"):
+            if prefix not in kept:  # too old, or of a future that this run did not take
+                remove_checkpoint(prefix)
+
+    def describe(self, **description: Any) -> None:
+        """Write run.json: the network, and what else describes the run.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        text = json.dumps({"network": self._network, **description}, indent=1, ensure_ascii=False, sort_keys=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path / RUN_FILE, text + "\n")
+        except OSError as error:
+            raise CheckpointError(
+                f"Cannot write to {self.path}: {error.strerror}; make room or choose another --checkpoint_dir."
+            ) from error
+
+    def _check_network(self) -> None:
+        for flag, made_with in read_run(self.path).get("network", {}).items():
+            if flag in self._network and made_with != self._network[flag]:
+                raise CheckpointError(
+                    f"The checkpoints in {self.path} were made with {_shown(flag, made_with)}, this command says"
+                    f" {_shown(flag, self._network[flag])}: use the same --{flag}, or another --checkpoint_dir."
+                )
+
+
+def _step(prefix: Path) -> int:
+    return int(prefix.name.rpartition("-")[2])
 
 
 def _shown(flag: str, value: Any) -> str:
@@ -184,27 +247,11 @@ def default_directory(csv_paths: Sequence[str]) -> Path:
     return Path("runs") / f"{paths[0].parent.name}-{paths[0].stem}-{digest}"
 
 
-def write_run(directory: Path, description: Mapping[str, Any]) -> None:
-    """Write run.json, the description of the run whose checkpoints lie beside it.
-
-    Raises:
-        CheckpointError: it cannot be written.
-    """
-    text = json.dumps(description, indent=1, ensure_ascii=False, sort_keys=True)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_atomically(directory / RUN_FILE, text + "\n")
-    except OSError as error:
-        raise CheckpointError(
-            f"Cannot write to {directory}: {error.strerror}; make room or choose another --checkpoint_dir."
-        ) from error
-
-
 def read_run(directory: Path) -> dict[str, Any]:
     """Read run.json; an empty dict where there is none.
 
     Raises:
-        CheckpointError: the file is there but is not what `write_run` writes.
+        CheckpointError: the file is there but is not what `RunDirectory.describe` writes.
     """
     path = directory / RUN_FILE
     try:

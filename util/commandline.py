@@ -6,10 +6,11 @@ accepted and answered with the sentence that stands here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 from typing import Any
 
-HELP_FLAGS = {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull"}
+from util.errors import UsageError
 
 ALIASES = {"epoch": "epochs", "scorer": "scorer_path", "utf8": "bytes_output_mode"}
 
@@ -47,6 +48,95 @@ _SWITCHES = """
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
 
+class FlagTable:
+    """Defines a program's flags section by section, reads the command line, writes the help text.
+
+    The absl.flags module comes in as an argument: only programs read flags.
+    """
+
+    def __init__(self, absl_flags: Any, about: str):
+        self._absl, self._values, self._about = absl_flags, absl_flags.FLAGS, about
+        self._sections: dict[str, list[str]] = {}
+        self._pending: dict[str, str] = {}
+
+    def section(self, title: str) -> None:
+        """Begin a section of the help text."""
+        self._sections[title] = []
+
+    def define(self, kind: str, name: str, default: Any, *text: Any, **limits: Any) -> None:
+        """Define a flag in the present section; arguments as of absl's DEFINE_`kind`."""
+        getattr(self._absl, f"DEFINE_{kind}")(name, default, *text, **limits)
+        self._sections[list(self._sections)[-1]].append(name)
+
+    def await_feature(self, feature: str, **defaults: Any) -> None:
+        """Declare flags that are refused until a feature is there, so that old command lines are understood."""
+        kinds = {bool: "boolean", int: "integer", float: "float", str: "string"}
+        for name, default in defaults.items():
+            self.define(kinds[type(default)], name, default, "")
+            self._pending[name] = feature
+
+    def accept_old_flags(self) -> None:
+        """Define the aliases and the retired flags."""
+        for alias, name in ALIASES.items():
+            self._absl.DEFINE_alias(alias, name)
+        for name, notice in RETIRED.items():
+            kind = self._absl.DEFINE_boolean if name in RETIRED_SWITCHES else self._absl.DEFINE_string
+            kind(name, None, notice)
+
+    def parse(self, argv: Sequence[str]) -> bool:
+        """Read a command line.
+
+        Returns:
+            False when it asks for help instead of work.
+
+        Raises:
+            UsageError: a flag is unknown, has a wrong value or does not work yet, or a word belongs to no flag.
+        """
+        switches = {name for name in self._values if self._values[name].boolean}
+        try:
+            arguments = join_switch_values(self._values.read_flags_from_files(list(argv)), switches)
+            if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull"} & set(arguments):
+                return False
+            surplus = self._values(arguments)[1:]
+        except self._absl.Error as error:
+            raise UsageError(" ".join(str(error).split())) from error
+        if surplus:
+            raise UsageError(f"Unexpected argument '{surplus[0]}': every value belongs to a flag, --flag value.")
+        for name, feature in self._pending.items():
+            if self._values[name].value != self._values[name].default:
+                raise UsageError(f"--{name} needs {feature}, which this version does not have yet: leave it out.")
+        return True
+
+    def notices(self) -> list[str]:
+        """Return a sentence for each retired flag on the command line."""
+        used = [name for name in RETIRED if self._values[name].present]
+        return [f"--{name} is accepted for old command lines only: {RETIRED[name]}." for name in used]
+
+    def values(self) -> dict[str, Any]:
+        """Return the value of every flag by name."""
+        return {name: self._values[name].value for names in self._sections.values() for name in names}
+
+    def help_text(self) -> str:
+        """Lay out the flags in the order of their sections, one line each."""
+        lines = [
+            self._about.partition("\n\n")[0],
+            "",
+            "  ./DeepSpeech.py --train_files train.csv --dev_files dev.csv --test_files test.csv --checkpoint_dir run",
+            "",
+            "--flagfile=FILE reads flags from a file, one per line. doc/Training.md tells the story.",
+        ]
+        for title, names in self._sections.items():
+            lines += ["", title]
+            lines += [_help_line(name, self._values[name]) for name in names if name not in self._pending]
+            for feature in dict.fromkeys(self._pending[name] for name in names if name in self._pending):
+                flags = " ".join(f"--{name}" for name in names if self._pending.get(name) == feature)
+                lines += textwrap.wrap(
+                    f"[not in this version: {feature}] {flags}", 110, initial_indent="  ", subsequent_indent=" " * 37
+                )
+        retired = textwrap.wrap(" ".join(sorted(RETIRED)), 110, initial_indent="  ", subsequent_indent="  ")
+        return "\n".join([*lines, "", "Accepted from older versions, with a notice", *retired])
+
+
 def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
     """Turn `--switch False`, which absl reads as true and a stray word, into `--switch=false`.
 
@@ -65,34 +155,10 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
     return joined
 
 
-def help_text(about: str, sections: Mapping[str, Sequence[str]], flags: Any, later: Mapping[str, str]) -> str:
-    """Lay out the help of a program.
-
-    Args:
-        about: docstring of the program, of which the first paragraph is shown.
-        sections: names of the flags by section, in order.
-        flags: flag objects by name, with `help`, `default` and `boolean`.
-        later: what a flag that does not work yet waits for.
-    """
-    lines = [
-        about.partition("\n\n")[0],
-        "",
-        "  ./DeepSpeech.py --train_files train.csv --dev_files dev.csv --test_files test.csv --checkpoint_dir run",
-        "",
-        "--flagfile=FILE reads flags from a file, one per line. doc/Training.md tells the story.",
-    ]
-    for title, names in sections.items():
-        lines += ["", title]
-        lines += [_help_line(name, flags[name], later.get(name)) for name in names]
-    retired = " ".join(sorted(RETIRED))
-    return "\n".join([*lines, "", "Accepted from older versions, with a notice", f"  {retired}", ""])
-
-
-def _help_line(name: str, flag: Any, waits_for: str | None) -> str:
+def _help_line(name: str, flag: Any) -> str:
     shown = f"--[no]{name}" if flag.boolean else f"--{name}"
     default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
     if flag.boolean:
         default = "yes" if default else "no"
     value = "" if default in ("", None) else f" ({default})"
-    pending = f" [not in this version: {waits_for}]" if waits_for else ""
-    return f"  {shown:<34} {flag.help}{value}{pending}"
+    return f"  {shown:<34} {flag.help}{value}"

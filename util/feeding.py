@@ -14,13 +14,14 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from util.audio import AudioInfo, read_audio, read_info, resampled_length
-from util.corpus import Fault, Utterance, read_csv, summarize_faults
+from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
 from util.ctc import frames_needed
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
@@ -64,6 +65,11 @@ class Batch:
     errors: list[str]
     waited_s: float = 0.0
 
+    @property
+    def tensors(self) -> tuple[NDArray[Any], ...]:
+        """What the steps of a model take: samples, n_samples, labels, label_len."""
+        return self.samples, self.n_samples, self.labels, self.label_len
+
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
@@ -72,11 +78,13 @@ class Corpus:
     Attributes:
         name: the CSV files as given.
         samples: in the order of the files.
+        sample_rate: Hz, at which the audio is read.
         faults: rows left out.
         converted: how many utterances had another sample rate (Hz) or were not mono, by what they were.
     """
 
     name: str
+    sample_rate: int
     samples: list[Sample]
     faults: list[Fault]
     converted: collections.Counter[str]
@@ -125,13 +133,13 @@ def load_corpus(
         alphabet: the labels of the network.
         features: the feature set; its sample rate and step decide the number of frames.
         limit: look at the first rows only; 0: all.
-        console: shows how far the check is.
+        console: shows how far the check is and what it found.
 
     Raises:
         DataError: a CSV cannot be read.
     """
     utterances = [utterance for path in paths for utterance in read_csv(path)][: limit or None]
-    corpus = Corpus(",".join(paths), [], [], collections.Counter())
+    corpus = Corpus(",".join(paths), features.sample_rate, [], [], collections.Counter())
     with ThreadPoolExecutor(READERS) as pool, console.track(f"Checking {corpus.name}", len(utterances)) as tracker:
         for utterance, info in zip(utterances, pool.map(_info_or_error, utterances), strict=True):
             found = _check(utterance, info, alphabet, features)
@@ -141,7 +149,32 @@ def load_corpus(
                 corpus.samples.append(found)
                 corpus.converted.update(_conversions(info, features.sample_rate))
             tracker.advance()
+    for line in corpus.describe():
+        console.say(line)
     return corpus
+
+
+def report_faults(corpora: Sequence[Corpus], strict: bool, path: Path | None, console: Console) -> None:
+    """Write the faults of all sets to a CSV and refuse what cannot be worked with.
+
+    Args:
+        corpora: all sets of a run.
+        strict: refuse any fault.
+        path: the CSV; None: write nothing.
+        console: told of it.
+
+    Raises:
+        DataError: a set has no utterance fit for use, or `strict` and there is a fault.
+    """
+    faults = [fault for corpus in corpora for fault in corpus.faults]
+    if faults and path:
+        write_faults(path, faults)
+        console.warn(f"{len(faults)} rows are left out; all of them with their reasons: {path}")
+    if faults and strict:
+        raise DataError(f"--strict_data: {len(faults)} rows cannot be used; mend or remove them.")
+    for corpus in corpora:
+        if not corpus.samples:
+            raise DataError(f"{corpus.name} has no row that can be used ({len(corpus.faults)} at fault).")
 
 
 def _conversions(info: AudioInfo, sample_rate: int) -> Iterator[str]:
@@ -201,9 +234,7 @@ def plan_batches(
     return _cut(order[::-1] if descending else order, n_frames, batch_size, batch_frames)
 
 
-def plan_epoch(
-    n_frames: Sequence[int], batch_size: int, batch_frames: int, *, seed: int, epoch: int
-) -> list[list[int]]:
+def plan_epoch(n_frames: Sequence[int], batch_size: int, batch_frames: int, seed: int, epoch: int) -> list[list[int]]:
     """Plan a training epoch: shuffled, in batches of like length.
 
     The utterances are shuffled, sorted by length within windows of `WINDOW_BATCHES` batches, cut, and
@@ -233,43 +264,47 @@ def _cut(order: Sequence[int] | NDArray[np.int64], n_frames: Sequence[int], size
     return batches
 
 
-def read_batches(samples: Sequence[Sample], plan: Iterable[Sequence[int]], sample_rate: int) -> Iterator[Batch]:
+def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console) -> Iterator[Batch]:
     """Read the batches of a plan in order, a few ahead of the one in use.
 
-    A file that has become unreadable since the check is left out of its batch and named in `errors`;
-    a batch of which nothing can be read comes out empty.
+    A file that has become unreadable since the check is named and left out of its batch; a batch of
+    which nothing can be read comes out empty.
 
     Args:
-        samples: the set.
+        corpus: the set.
         plan: positions in it, batch by batch.
-        sample_rate: Hz.
+        console: told of unreadable files.
     """
     plan = iter(plan)
     with ThreadPoolExecutor(BATCHES_AHEAD) as pool:
         ahead = collections.deque(
-            pool.submit(read_batch, samples, members, sample_rate) for members in itertools.islice(plan, BATCHES_AHEAD)
+            pool.submit(read_batch, corpus, members) for members in itertools.islice(plan, BATCHES_AHEAD)
         )
         try:
             while ahead:
                 asked = time.monotonic()
                 batch = ahead.popleft().result()
-                yield dataclasses.replace(batch, waited_s=time.monotonic() - asked)
+                batch = dataclasses.replace(batch, waited_s=time.monotonic() - asked)
+                for error in batch.errors:
+                    console.warn(f"{error} It is left out of its batch.")
+                yield batch
                 for members in itertools.islice(plan, 1):
-                    ahead.append(pool.submit(read_batch, samples, members, sample_rate))
+                    ahead.append(pool.submit(read_batch, corpus, members))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def read_batch(samples: Sequence[Sample], members: Sequence[int], sample_rate: int) -> Batch:
+def read_batch(corpus: Corpus, members: Sequence[int]) -> Batch:
     """Read and pad one batch; see `read_batches`."""
     audio, readable, errors = [], [], []
     for member in members:
+        utterance = corpus.samples[member].utterance
         try:
-            audio.append(read_audio(samples[member].utterance.path, sample_rate))
+            audio.append(read_audio(utterance.path, corpus.sample_rate))
             readable.append(member)
         except AudioError as error:
-            errors.append(f"{samples[member].utterance.source}:{samples[member].utterance.line}: {error}")
-    labels = [samples[member].labels for member in readable]
+            errors.append(f"{utterance.source}:{utterance.line}: {error}")
+    labels = [corpus.samples[member].labels for member in readable]
     return Batch(readable, *_padded(audio, np.int16), *_padded(labels, np.int32), errors)
 
 

@@ -188,7 +188,7 @@ def format_validation(name: str, samples: Sequence[Sample]) -> list[str]:
 class MetricsLog:
     """Appends events to a file, one JSON object per line, and numbers to TensorBoard summaries.
 
-    Without the package tensorboard there are no summaries; `has_summaries` tells.
+    Without the package tensorboard there are no summaries, and `notice` says so.
 
     Raises:
         DataError: the file's directory cannot be made, or (`write`) the file not be written.
@@ -200,8 +200,9 @@ class MetricsLog:
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror}; choose another --checkpoint_dir") from None
         self._path = path
-        self.has_summaries = importlib.util.find_spec("tensorboard") is not None
-        self._summaries = tf.summary.create_file_writer(str(summary_dir)) if self.has_summaries else None
+        self._summaries, self.notice = None, "No TensorBoard summaries: the package tensorboard is not installed."
+        if importlib.util.find_spec("tensorboard"):
+            self._summaries, self.notice = tf.summary.create_file_writer(str(summary_dir)), ""
 
     def write(self, event: str, step: int, **values: Any) -> None:
         """Write an event; numbers that are not finite become null."""
