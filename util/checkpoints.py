@@ -14,7 +14,6 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, ClassVar
 
 from util import tf
@@ -234,7 +233,8 @@ def _step(prefix: Path) -> int:
 
 def _shown(flag: str, value: Any) -> str:
     if isinstance(value, list):  # an alphabet
-        return f"--{flag} of {len(value)} labels ({shorten(''.join(value), 60)!r})"
+        text = "".join(value)
+        return f"--{flag} of {len(value)} labels ({text if len(text) <= 60 else text[:57] + '...'!r})"
     return f"--{flag} {value}"
 
 
@@ -261,10 +261,10 @@ def read_run(directory: Path) -> dict[str, Any]:
             f"{path} cannot be read ({_first_line(error)}): it describes the checkpoints beside it;"
             " restore it, or move the directory away to start afresh."
         ) from error
-    if not isinstance(description, dict):
+    if not isinstance(description, dict) or not isinstance(description.get("network", {}), dict):
         raise CheckpointError(
-            f"{path} holds a JSON {type(description).__name__}, expected an object: restore it, or move the directory"
-            " away to start afresh."
+            f"{path} does not hold a JSON object with the object 'network': it describes the checkpoints beside it;"
+            " restore it, or move the directory away to start afresh."
         )
     return description
 
