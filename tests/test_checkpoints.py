@@ -309,7 +309,7 @@ def test_flags_of_another_network(tmp_path: Path, flag: str, value: Any, sentenc
     [
         (b"{", "run.json cannot be read (Expecting property name"),
         (b"\xff", "run.json cannot be read ('utf-8' codec"),
-        (b"[1]", "run.json holds list, expected a JSON object"),
+        (b"[1]", "run.json does not hold a JSON object"),
     ],
 )
 def test_a_run_file_that_is_none(tmp_path: Path, data: bytes, sentence: str):
