@@ -69,10 +69,10 @@ def _forward_loop(projected: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, T
         z = projected[t] + weights @ h
         i = tf.sigmoid(z[:n_hidden])
         g = tf.tanh(z[n_hidden : 2 * n_hidden])
-        fo = tf.sigmoid(z[2 * n_hidden :])
-        c = fo[:n_hidden] * c + i * g
-        h = fo[n_hidden:] * tf.tanh(c)
-        entries = h, c, tf.concat([i, g, fo], 0)
+        f_o = tf.sigmoid(z[2 * n_hidden :])
+        c = f_o[:n_hidden] * c + i * g
+        h = f_o[n_hidden:] * tf.tanh(c)
+        entries = h, c, tf.concat([i, g, f_o], 0)
         return t + 1, h, c, *(array.write(t, e) for array, e in zip(history, entries, strict=True))
 
     history = [tf.TensorArray(tf.float32, size=time) for _ in range(3)]
