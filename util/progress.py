@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 DEBUG, INFO, WARNING, ERROR = range(4)
 
+_NO_FIGURES = " "  # progressbar writes dashes for an empty text
+
 
 class Console:
     """Writes the lines a user reads.
@@ -59,7 +61,7 @@ class Tracker:
     def __enter__(self) -> Tracker:
         if self._bar:
             self._bar.start()
-            self._bar.update(self._done, figures="")
+            self._bar.update(self._done, figures=_NO_FIGURES)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,7 +72,7 @@ class Tracker:
         """Count one more part; `figures` is shown beside the bar, for instance the loss."""
         self._done += 1
         if self._bar:
-            self._bar.update(min(self._done, self._total), figures=figures)
+            self._bar.update(min(self._done, self._total), figures=figures or _NO_FIGURES)
         elif time.monotonic() - self._last_line >= self.LINE_SECONDS:
             self._last_line = time.monotonic()
             parts_left = self._total - self._done
