@@ -1,15 +1,19 @@
 """Error rates against plain dynamic programming, the picking of samples, and the report."""
 
+import importlib.util
 import json
 import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from util import tf
 from util.errors import DataError
 from util.metrics import (
+    MetricsLog,
     Sample,
     character_error_rate,
     format_report,
@@ -188,3 +192,60 @@ def test_samples_are_written_as_json(tmp_path: Path):
 def test_json_into_a_missing_folder(tmp_path: Path):
     with pytest.raises(DataError, match=r"cannot write .*out\.json: No such file or directory"):
         write_samples_json(tmp_path / "none" / "out.json", [])
+
+
+def _events(path: Path) -> list[dict]:
+    return [json.loads(line, parse_constant=pytest.fail) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_events_are_lines_of_json_and_are_appended(tmp_path: Path):
+    path = tmp_path / "run" / "metrics.jsonl"
+    MetricsLog(path, tmp_path / "summaries").write("epoch", 3, loss=0.5, epoch=1, set="d\u00e9v.csv", note=None)
+    MetricsLog(path, tmp_path / "summaries").write("test", 0, wer=1.0)
+    assert _events(path) == [
+        {"event": "epoch", "step": 3, "loss": 0.5, "epoch": 1, "set": "d\u00e9v.csv", "note": None},
+        {"event": "test", "step": 0, "wer": 1.0},
+    ]
+    assert "d\u00e9v" in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float64("nan")])
+def test_a_number_that_is_not_finite_is_written_as_null(tmp_path: Path, value: float):
+    MetricsLog(tmp_path / "m.jsonl", tmp_path / "s").write("epoch", 1, loss=value, rate=0.1)
+    assert _events(tmp_path / "m.jsonl") == [{"event": "epoch", "step": 1, "loss": None, "rate": 0.1}]
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot write .*m\.jsonl: Not a directory"):
+        MetricsLog(tmp_path / "file" / "run" / "m.jsonl", tmp_path / "s")
+    log = MetricsLog(tmp_path / "m.jsonl", tmp_path / "s")
+    (tmp_path / "m.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"cannot write .*m\.jsonl: Is a directory"):
+        log.write("epoch", 1)
+
+
+def test_without_tensorboard_there_is_a_notice_and_no_summaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    log = MetricsLog(tmp_path / "m.jsonl", tmp_path / "summaries")
+    log.write("epoch", 1, loss=0.5)
+    assert log.notice == "No TensorBoard summaries: the package tensorboard is not installed."
+    assert not (tmp_path / "summaries").exists()
+    assert len(_events(tmp_path / "m.jsonl")) == 1
+
+
+def test_tensorboard_gets_the_numbers(tmp_path: Path):
+    pytest.importorskip("tensorboard")
+    log = MetricsLog(tmp_path / "m.jsonl", tmp_path / "summaries")
+    log.write("validation", 7, set="dev.csv", loss=0.5, wer=math.nan, epoch=2)
+    log.write("epoch", 8, loss=0.25)
+    assert log.notice == ""
+    (path,) = (tmp_path / "summaries").iterdir()
+    found = {}
+    for event in tf.compat.v1.train.summary_iterator(str(path)):
+        for value in event.summary.value:
+            found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+    assert found.pop(("epoch/loss", 8)) == 0.25
+    assert found.pop(("validation/dev.csv/loss", 7)) == 0.5
+    assert math.isnan(found.pop(("validation/dev.csv/wer", 7)))
+    assert found == {}
