@@ -5,19 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from util.errors import DataError
-from util.files import NEWLINE, read_utf8, write_atomically
+from util.files import read_utf8, write_atomically
 
 _COLUMNS = ("wav_filename", "wav_filesize", "transcript")
-_FIELD = r'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^,\r\n]*+)'  # RFC 4180; a quote inside an unquoted field is a quote
-_ROW = re.compile(rf"({_FIELD}(?:,{_FIELD})*+)(?:\r\n|\r|\n|\Z)")
-_QUOTED = re.compile(r'(?<![^,])"[^"]*+(?:""[^"]*+)*+"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +66,17 @@ def read_csv(path: str | Path) -> list[Utterance]:
             wav_filename, or a row has too few or many fields, no file name, or a size that is not
             a number; the message has the file and line.
     """
-    rows = _numbered_rows(path, _read_text(path))
-    line, header = next(rows)
-    header = [name.strip() for name in header]
-    if "wav_filename" not in header:
-        raise _wrong_header(path, line, header)
-    for name in _COLUMNS:
-        if header.count(name) > 1:
-            raise DataError(f"{path}:{line}: the column {name} occurs twice; remove one of the two")
+    expected = f"a CSV with the header {','.join(_COLUMNS)}"
+    content = read_utf8(path, expected)
+    if not content.strip():
+        raise DataError(f"{path} is empty, expected {expected}")
+    header, rows = _parse(path, content)
     wav = header.index("wav_filename")
     size, text = (header.index(name) if name in header else None for name in _COLUMNS[1:])
     others = [i for i, name in enumerate(header) if name not in _COLUMNS]
     folder, source = Path(path).absolute().parent, str(path)
     utterances = []
     for line, row in rows:
-        if len(row) != len(header):
-            raise DataError(
-                f"{path}:{line}: the row has {len(row)} fields, expected {len(header)} as in the "
-                "header; put quotes around a transcript that contains a comma"
-            )
         wav_filename = row[wav]
         if not wav_filename.strip():
             raise DataError(f"{path}:{line}: wav_filename is empty; name a file or remove the row")
@@ -148,15 +136,9 @@ def summarize_faults(faults: Sequence[Fault], total: int) -> list[str]:
 def write_faults(path: str | Path, faults: Sequence[Fault]) -> None:
     """Write faults as a CSV: source, line, wav_filename, kind, reason, transcript; atomically.
 
-    Its folder is made if absent: the check comes before anything else is written there.
-
     Raises:
         DataError: the file cannot be written.
     """
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
     _write_rows(
         path,
         ["source", "line", "wav_filename", "kind", "reason", "transcript"],
@@ -168,59 +150,81 @@ def write_faults(path: str | Path, faults: Sequence[Fault]) -> None:
     )
 
 
-def _read_text(path: str | Path) -> str:
-    expected = f"a CSV with the header {','.join(_COLUMNS)}"
-    text = read_utf8(path, expected)
-    if not text.strip():
-        raise DataError(f"{path} is empty, expected {expected}")
-    return text
+def _parse(path: str | Path, content: str) -> tuple[list[str], Iterator[tuple[int, tuple[str, ...]]]]:
+    """Return the header, and each row that is not blank with the line where it starts."""
+    import pandas  # noqa: PLC0415 - takes 0.4 s, for which --help shall not wait
+
+    slowly = _numbered_rows(path, content)
+    first, header = next(slowly)
+    header = [name.strip() for name in header]
+    _check_header(path, first, header)
+    try:
+        # This engine, unlike the faster one, tells a row too short from one with empty fields.
+        frame = pandas.read_csv(
+            io.StringIO(content.lstrip("\r\n"), newline=""),
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            engine="python",
+        )
+    except pandas.errors.ParserError:
+        raise _faulty_row(path, slowly, len(header)) from None
+    missing = frame.isna()
+    blank = missing.all(axis=1)
+    if (missing.any(axis=1) & ~blank).any():
+        raise _faulty_row(path, slowly, len(header))
+    breaks = sum(frame[column].str.count(r"\r\n|\r|\n").fillna(0).astype(int) for column in frame)
+    lines = first + (1 + breaks).cumsum().shift(fill_value=0)
+    rows = frame[~blank].itertuples(index=False, name=None)
+    numbered = zip(lines[~blank].tolist(), rows, strict=True)
+    next(numbered)  # the header
+    return header, numbered
 
 
-def _numbered_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with the line where it starts."""
-    import pandas  # noqa: PLC0415 - slow to import
-
-    places = list(_find_rows(path, text))
-    table = pandas.read_csv(
-        io.StringIO(text, newline=""),
-        header=None,
-        names=range(max(n_fields for _, n_fields in places)),
-        dtype=str,
-        keep_default_na=False,
-        skip_blank_lines=False,
-    )
-    for (line, n_fields), row in zip(places, table.to_numpy().tolist(), strict=True):
-        if n_fields:
-            yield line, row[:n_fields]
-
-
-def _find_rows(path: str | Path, text: str) -> Iterator[tuple[int, int]]:
-    """Yield the line where each row starts and its number of fields, 0 for a blank line.
-
-    pandas tells neither, and takes a row that is too short for one with empty fields.
-    """
-    start, line = 0, 1
-    while start < len(text):
-        match = _ROW.match(text, start)
-        if not match:
-            raise DataError(
-                f'{path}:{line}: the row is not CSV; write a " inside a quoted field as "" and close every quote'
+def _faulty_row(path: str | Path, rows: Iterable[tuple[int, list[str]]], width: int) -> DataError:
+    """Find the row that pandas stumbled over: it does not tell the line in the file."""
+    for line, row in rows:
+        if len(row) != width:
+            return DataError(
+                f"{path}:{line}: the row has {len(row)} fields, expected {width} as in the header; "
+                "put quotes around a transcript that contains a comma"
             )
-        row = match[1]
-        yield line, _QUOTED.sub("", row).count(",") + 1 if row else 0
-        start = match.end()
-        line += 1 + (len(NEWLINE.findall(row)) if '"' in row else 0)
+    return DataError(f"{path} is not CSV; separate fields by commas and put quotes around a field that has one")
 
 
-def _wrong_header(path: str | Path, line: int, header: Sequence[str]) -> DataError:
+def _numbered_rows(path: str | Path, content: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not blank with the line where it starts."""
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f'{path}:{line}: the row is not CSV ({error}); write a " inside a quoted field '
+                'as "" and close every quote'
+            ) from None
+        if row:
+            yield line, row
+
+
+def _check_header(path: str | Path, line: int, header: Sequence[str]) -> None:
+    for name in _COLUMNS:
+        if header.count(name) > 1:
+            raise DataError(f"{path}:{line}: the column {name} occurs twice; remove one of the two")
+    if "wav_filename" in header:
+        return
     found = ",".join(header)
     message = (
         f"{path}:{line}: the header is {found[:100]!r}, expected {','.join(_COLUMNS)} of which wav_filename is required"
     )
     for separator, name in ((";", "semicolons"), ("\t", "tabs")):
         if separator in found:
-            return DataError(f"{message}; the columns are separated by {name}, use commas")
-    return DataError(f"{message}; add the header")
+            raise DataError(f"{message}; the columns are separated by {name}, use commas")
+    raise DataError(f"{message}; add the header")
 
 
 def _parse_filesize(path: str | Path, line: int, field: str) -> int:
