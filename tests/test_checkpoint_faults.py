@@ -114,8 +114,8 @@ def test_what_a_killed_process_left_half_written_is_no_obstacle(deepspeech: Prog
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--test_files"], ["run holds no", "best_dev or train", "train first", "--checkpoint_dir"]),
-        (["--load_train=last", "--train_files"], ["run holds no", "--load_train last", "auto or init"]),
+        (["--test_files"], ["run holds no checkpoint (best or last)", "train first", "--checkpoint_dir"]),
+        (["--load_train=last", "--train_files"], ["run holds no checkpoint (last)", "train first", "--checkpoint_dir"]),
     ],
     ids=["test", "last"],
 )
