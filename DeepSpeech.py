@@ -458,7 +458,7 @@ class Trainer:
                 audio_s += float(batch.n_samples.sum()) / self.data.sample_rate
                 waited_s += batch.waited_s
                 tracker.advance(f"loss {state.loss:.3f}")
-                if FLAGS.checkpoint_secs and time.monotonic() - self.saved_at >= FLAGS.checkpoint_secs:
+                if 0 < FLAGS.checkpoint_secs <= time.monotonic() - self.saved_at and not self.broken:
                     self.save(["train"])
                 self.obey_stop()
         seconds = time.monotonic() - begin

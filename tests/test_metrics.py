@@ -218,7 +218,7 @@ def test_a_number_that_is_not_finite_is_written_as_null(tmp_path: Path, value: f
 def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"cannot write .*m\.jsonl: Not a directory"):
-        MetricsLog(tmp_path / "file" / "run" / "m.jsonl", tmp_path / "s")
+        MetricsLog(tmp_path / "file" / "run" / "m.jsonl", tmp_path / "s").write("epoch", 1)
     log = MetricsLog(tmp_path / "m.jsonl", tmp_path / "s")
     (tmp_path / "m.jsonl").mkdir()
     with pytest.raises(DataError, match=r"cannot write .*m\.jsonl: Is a directory"):

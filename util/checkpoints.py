@@ -178,8 +178,8 @@ class RunDirectory:
         state = self.load(choice)
         if state is None:
             raise CheckpointError(
-                f"{self.path} holds no checkpoint ({choice}): train first, or give the --checkpoint_dir of a trained"
-                " network."
+                f"{self.path} holds no checkpoint ({choice}): train first, give the --checkpoint_dir of a trained"
+                " network, or choose another with --load_train or --load_evaluate."
             )
         return state
 

@@ -189,31 +189,32 @@ class MetricsLog:
 
     Without the package tensorboard there are no summaries, and `notice` says so.
 
-    Raises:
-        DataError: the file's directory cannot be made, or (`write`) the file not be written.
+    Nothing is made before the first event.
     """
 
     def __init__(self, path: Path, summary_dir: Path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"cannot write {path}: {error.strerror}; choose another --checkpoint_dir") from None
-        self._path = path
-        self._summaries, self.notice = None, "No TensorBoard summaries: the package tensorboard is not installed."
-        if importlib.util.find_spec("tensorboard"):
-            self._summaries, self.notice = tf.summary.create_file_writer(str(summary_dir)), ""
+        self._path, self._summary_dir = path, summary_dir
+        self._summaries: Any = None
+        self._summarizes = importlib.util.find_spec("tensorboard") is not None
+        self.notice = "" if self._summarizes else "No TensorBoard summaries: the package tensorboard is not installed."
 
     def write(self, event: str, step: int, **values: Any) -> None:
-        """Write an event; numbers that are not finite become null."""
+        """Write an event; numbers that are not finite become null.
+
+        Raises:
+            DataError: the file or its directory cannot be written.
+        """
         record = {"event": event, "step": step, **values}
         numbers = {key: value for key, value in values.items() if isinstance(value, float)}
         lost = {key: None for key, value in numbers.items() if not math.isfinite(value)}
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record | lost, ensure_ascii=False) + "\n")
         except OSError as error:
-            raise DataError(f"cannot write {self._path}: {error.strerror}; make room") from None
-        if self._summaries:
+            raise DataError(f"cannot write {self._path}: {error.strerror}; make room or choose another place") from None
+        if self._summarizes:
+            self._summaries = self._summaries or tf.summary.create_file_writer(str(self._summary_dir))
             group = f"{event}/{values['set']}" if "set" in values else event
             with self._summaries.as_default(step):
                 for key, value in numbers.items():
