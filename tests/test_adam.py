@@ -127,6 +127,16 @@ def test_all_gradients_zero():
         np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.parametrize("step", [0, 1, 9, 5000])
+def test_the_powers_of_the_betas(step: int):
+    _, adam = start()
+    powers = adam.powers(tf.constant(step))
+    assert set(powers) == {"beta1_power", "beta2_power"}
+    assert {value.dtype for value in powers.values()} == {tf.float32}
+    assert float(powers["beta1_power"]) == pytest.approx(BETA1 ** (step + 1), rel=1e-5, abs=1e-30)
+    assert float(powers["beta2_power"]) == pytest.approx(BETA2 ** (step + 1), rel=1e-4, abs=1e-30)
+
+
 def test_the_names_of_the_moments():
     _, adam = start()
     assert list(adam.moments) == [f"{name}/Adam{suffix}" for name in SHAPES for suffix in ("", "_1")]
