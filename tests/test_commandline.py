@@ -169,5 +169,5 @@ def test_the_help_text():
     assert shown["--epochs"].endswith("times through the set (75)")
     assert "  [not in this version: the cluster] --ps_hosts --task_index --sync --backoff" in lines
     tail = " ".join(lines[lines.index("Accepted from older versions, with a notice") + 1 :]).split()
-    assert tail == sorted(RETIRED)
+    assert tail == [f"--{name}" for name in sorted(RETIRED)]
     assert max(map(len, lines)) <= 120
