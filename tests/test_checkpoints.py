@@ -335,7 +335,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match=r"Cannot save step 1 to .*file/run: .*Make room or choose another"):
         save(tmp_path / "file" / "run", 1)
-    with pytest.raises(DeepSpeechError, match=r"Cannot make .*file/run: Not a directory"):
+    with pytest.raises(DeepSpeechError, match=r"cannot make .*file/run: Not a directory"):
         make_run(tmp_path / "file" / "run", {}).describe()
 
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from util import tf
 from util.errors import CheckpointError, DataError
-from util.files import publish, write_atomically
+from util.files import make_directory, publish, write_atomically
 from util.progress import Console
 
 STATE = "deepspeech/state"
@@ -208,14 +208,10 @@ class RunDirectory:
         """Write run.json: the network, and what else describes the run.
 
         Raises:
-            CheckpointError: the directory cannot be made.
-            DataError: the file cannot be written.
+            DataError: the directory cannot be made or the file not be written.
         """
         text = json.dumps({"network": self._network, **description}, indent=1, ensure_ascii=False, sort_keys=True)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(f"Cannot make {self.path}: {error.strerror}; choose another directory.") from error
+        make_directory(self.path)
         write_atomically(self.path / RUN_FILE, text + "\n")
 
     def _check_network(self) -> None:

@@ -25,6 +25,7 @@ from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faul
 from util.ctc import frames_needed
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
+from util.files import make_directory
 from util.progress import Console
 from util.text import Alphabet
 
@@ -168,6 +169,7 @@ def report_faults(corpora: Sequence[Corpus], strict: bool, path: Path | None, co
     """
     faults = [fault for corpus in corpora for fault in corpus.faults]
     if faults and path:
+        make_directory(path.parent)
         write_faults(path, faults)
         console.warn(f"{len(faults)} rows are left out; all of them with their reasons: {path}")
     if faults and strict:

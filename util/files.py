@@ -41,6 +41,18 @@ def read_utf8(path: str | Path, expected: str) -> str:
         ) from None
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it, where they are missing.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the directory {path}: {error.strerror}; choose another place") from None
+
+
 def write_atomically(path: str | Path, data: str | bytes) -> None:
     """Write or replace a file as a whole; a crash or a full disk leaves the old one.
 
