@@ -203,7 +203,8 @@ def test_rule_finds_what_breaks_it(rule, name, source, found, tmp_path):
     (tmp_path / "util").mkdir()
     (tmp_path / "util" / "__init__.py").write_text("")
     (tmp_path / "util" / "tf.py").write_text((ROOT / "util" / "tf.py").read_text())
-    (tmp_path / "tensorflow.py").write_text("def function(): ...\n")  # stands in for the big one
+    stand_in = "def function(): ...\nclass config:\n    list_physical_devices = staticmethod(list)\n"
+    (tmp_path / "tensorflow.py").write_text(stand_in)
     assert list(rule(tmp_path)) == []
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)

@@ -7,31 +7,44 @@ library. Nothing may therefore touch `tf` while a module is being imported (no d
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
 import os
 import tempfile
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
-_NOISE = b"absl::InitializeLog()", b"oneDNN custom operations are on"
+_NOISE = (  # what no setting stops: the first two everywhere, the others where there is no GPU
+    b"absl::InitializeLog()",
+    b"oneDNN custom operations are on",
+    b"Could not find cuda drivers",
+    b"failed call to cuInit",
+)
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("__") and name != "__version__":
         raise AttributeError(name)
+    globals()[name] = attribute = getattr(_load(), name)
+    return attribute
+
+
+@functools.cache
+def _load() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the console is ours
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # we use no Keras: this skips its import, 0.4 s and 45 MiB
     with _without_noise():
         tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()  # looks for GPUs, and is noisy where there are none
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    globals()[name] = attribute = getattr(tensorflow, name)
-    return attribute
+    return tensorflow
 
 
 @contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
-    """Hold back what the import writes to standard error, and pass on all but two lines no setting stops."""
+    """Hold back what the import writes to standard error, and pass on all but the noise."""
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
