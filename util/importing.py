@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from util.errors import DataError
-from util.files import publish
+from util.files import make_directory, publish
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where that is known
 
@@ -54,7 +54,7 @@ def download(
 
     if path.is_file() and fault_of(path) is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     part = path.with_name(path.name + ".part")
     if sha256 is None:
         part.unlink(missing_ok=True)
