@@ -135,8 +135,9 @@ void BeamSearch::KeepPrefixes(const float* frame) {
   double least = 1e300;
   best_total_ = 0;
   heard_again_.clear();
+  kept_.clear();
   for (const int32_t id : beam_) {
-    Prefix& prefix = prefixes_[id];
+    const Prefix& prefix = prefixes_[id];
     const double stayed = prefix.total * blank;
     double repeated = 0, stepped = 0;
     if (prefix.label >= 0) {
@@ -149,9 +150,8 @@ void BeamSearch::KeepPrefixes(const float* frame) {
         if (stepped > repeated && stepped + repeated >= stayed) heard_again_.emplace_back(id, parent.onsets);
       }
     }
-    prefix.next_in_blank = stayed;
-    prefix.next_in_label = repeated + stepped;
-    least = std::min(least, stayed + repeated + stepped);
+    kept_.push_back({stayed, repeated + stepped});
+    least = std::min(least, kept_.back().total());
     best_total_ = std::max(best_total_, prefix.total);
   }
   threshold_ = std::max(beam_.size() >= options_.beam_width ? least : 0, kNegligible);
@@ -184,15 +184,16 @@ void BeamSearch::ExtendFreely(int32_t id) {
 
 void BeamSearch::ExtendByDictionary(int32_t id) {
   const Prefix& prefix = prefixes_[id];
-  if (prefix.node == kOutside || ranked_.empty()) return;
   const bool is_bytes = scorer_->is_bytes();
+  if (prefix.node == kOutside || ranked_.empty()) return;
+  if (!is_bytes && prefix.total * ranked_[0].first * hot_bound_ < threshold_) return;
   const Dictionary& dictionary = scorer_->dictionary();
   const double total = prefix.total;
   const float* letter_factors = weights_->letter_factor.empty() ? nullptr : weights_->letter_factor.data();
   const auto extend = [&](uint32_t child, int32_t label) {
-    const double factor = letter_factors ? letter_factors[child] : 1.0;
+    const float factor = letter_factors ? letter_factors[child] : 1.0f;
     const double bound = is_bytes ? word_bound_ / prefix.charged : factor;
-    if (total * label_probability_[label] * std::max(bound, factor) * hot_bound_ >= threshold_) {
+    if (total * label_probability_[label] * std::max<double>(bound, factor) * hot_bound_ >= threshold_) {
       ExtendTo(id, label, child, factor, prefix.charged * factor);
     }
   };
@@ -213,7 +214,7 @@ void BeamSearch::ExtendOutside(int32_t id) {
   const Prefix& prefix = prefixes_[id];
   const bool was_outside = prefix.node == kOutside;
   const bool was_hot = hot_words_ && hot_words_->InPhrase(prefix.hot_state);
-  const double charged = was_outside ? prefix.charged : outside_charge_;
+  const float charged = was_outside ? prefix.charged : outside_charge_;
   const double bound = prefix.total * charged / prefix.charged * hot_bound_;
   for (const auto& [probability, label] : ranked_) {
     if (!scorer_->is_bytes() && probability * bound < threshold_) break;
@@ -229,7 +230,7 @@ void BeamSearch::ExtendOutside(int32_t id) {
 
 void BeamSearch::ExtendBySpace(int32_t id) {
   const Prefix& prefix = prefixes_[id];
-  if (prefix.label < 0 || prefix.label == space_) return;
+  if (prefix.word_context == kImpossible || prefix.label < 0 || prefix.label == space_) return;
   const double probability = prefix.total * label_probability_[space_];
   const bool is_asked = prefix.word_context != kNone;
   if (probability * (is_asked ? prefix.word_factor : word_bound_ / prefix.charged) * hot_bound_ < threshold_) return;
@@ -237,7 +238,7 @@ void BeamSearch::ExtendBySpace(int32_t id) {
 }
 
 // Proposes the step of a prefix to a label, which leads to a node of the dictionary.
-void BeamSearch::ExtendTo(int32_t id, int32_t label, uint32_t node, double factor, double charged) {
+void BeamSearch::ExtendTo(int32_t id, int32_t label, uint32_t node, double factor, float charged) {
   const Prefix& prefix = prefixes_[id];
   Step step;
   step.parent = id;
@@ -286,7 +287,7 @@ void BeamSearch::Push(Step step) {
 // Finds what is at least needed to get into the beam, from all that is known so far.
 void BeamSearch::RaiseThreshold() {
   scratch_.clear();
-  for (const int32_t id : beam_) scratch_.push_back(prefixes_[id].next_in_blank + prefixes_[id].next_in_label);
+  for (const Kept& kept : kept_) scratch_.push_back(kept.total());
   for (const Step& step : steps_) scratch_.push_back(step.probability);
   const auto last = scratch_.begin() + static_cast<ptrdiff_t>(options_.beam_width - 1);
   std::nth_element(scratch_.begin(), last, scratch_.end(), std::greater<>());
@@ -300,43 +301,43 @@ void BeamSearch::RaiseThreshold() {
 
 void BeamSearch::SelectBeam() {
   ranking_.clear();
-  for (const int32_t id : beam_) {
-    ranking_.emplace_back(prefixes_[id].next_in_blank + prefixes_[id].next_in_label, id);
-  }
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    ranking_.emplace_back(steps_[i].probability, ~static_cast<int32_t>(i));
-  }
+  for (size_t i = 0; i < kept_.size(); ++i) ranking_.emplace_back(kept_[i].total(), static_cast<int32_t>(i));
+  for (size_t i = 0; i < steps_.size(); ++i) ranking_.emplace_back(steps_[i].probability, ~static_cast<int32_t>(i));
   const size_t width = std::min(options_.beam_width, ranking_.size());
   if (width < ranking_.size()) {
-    std::nth_element(ranking_.begin(), ranking_.begin() + static_cast<ptrdiff_t>(width), ranking_.end(),
-                     std::greater<>());
+    const auto is_better = [](const auto& a, const auto& b) { return a.first > b.first; };
+    std::nth_element(ranking_.begin(), ranking_.begin() + static_cast<ptrdiff_t>(width), ranking_.end(), is_better);
   }
   double best = 0;
-  beam_.clear();
-  for (size_t i = 0; i < ranking_.size(); ++i) {
+  next_beam_.clear();
+  for (size_t i = 0; i < width; ++i) {
     const auto [probability, index] = ranking_[i];
-    if (index >= 0) {
-      Prefix& prefix = prefixes_[index];
-      prefix.in_beam = i < width && probability > kNegligible;
-      prefix.in_blank = prefix.next_in_blank;
-      prefix.in_label = prefix.next_in_label;
+    best = std::max(best, probability);
+    if (index < 0) {
+      next_beam_.push_back(Enter(steps_[static_cast<size_t>(~index)]));
+    } else if (probability > kNegligible) {
+      Prefix& prefix = prefixes_[beam_[static_cast<size_t>(index)]];
+      prefix.in_blank = kept_[static_cast<size_t>(index)].in_blank;
+      prefix.in_label = kept_[static_cast<size_t>(index)].in_label;
       prefix.total = probability;
-      if (prefix.in_beam) beam_.push_back(index);
-    } else if (i < width) {
-      Enter(steps_[static_cast<size_t>(~index)]);
+      next_beam_.push_back(beam_[static_cast<size_t>(index)]);
+      beam_[static_cast<size_t>(index)] = kNone;
     }
-    if (i < width) best = std::max(best, probability);
+  }
+  for (const int32_t id : beam_) {
+    if (id >= 0) prefixes_[id].in_beam = false;
   }
   UpdateOnsets();
-  for (const auto& [probability, index] : ranking_) {
-    if (index >= 0 && !prefixes_[index].in_beam) Leave(index);
+  for (const int32_t id : beam_) {
+    if (id >= 0) Leave(id);
   }
+  beam_.swap(next_beam_);
   steps_.clear();
   fresh_contexts_.clear();
   scale_ = 1 / best;
 }
 
-void BeamSearch::Enter(const Step& step) {
+int32_t BeamSearch::Enter(const Step& step) {
   int32_t id = step.existing;
   if (id < 0) {
     id = NewPrefix();
@@ -352,6 +353,8 @@ void BeamSearch::Enter(const Step& step) {
     prefix.charged = step.charged;
     prefix.hot_state = step.hot_state;
     prefix.missing_bytes = step.missing_bytes;
+    const bool is_strict_word = scorer_ && is_strict_ && !hot_words_ && !scorer_->is_bytes();
+    if (is_strict_word && !scorer_->dictionary().is_word(step.node)) prefix.word_context = kImpossible;
     if (step.fresh_context >= 0) {
       prefix.context = NewContext(fresh_contexts_[static_cast<size_t>(step.fresh_context)]);
     } else if (step.context >= 0) {
@@ -364,7 +367,7 @@ void BeamSearch::Enter(const Step& step) {
   prefix.in_label = prefix.total = step.probability;
   prefix.in_beam = true;
   prefix.onsets = NewOnset(prefixes_[step.parent].onsets, frame_);
-  beam_.push_back(id);
+  return id;
 }
 
 // Onsets are made before any is released, since they are made of each other.
@@ -396,8 +399,8 @@ void BeamSearch::Free(int32_t id) {
   int32_t* link = &parent.first_child;
   while (*link != id) link = &prefixes_[*link].next_sibling;
   *link = prefixes_[id].next_sibling;
-  parent.children = 0;
-  for (int32_t child = parent.first_child; child >= 0; child = prefixes_[child].next_sibling) {
+  parent.children &= ~(uint64_t{1} << (prefixes_[id].label % 64));
+  for (int32_t child = parent.first_child; child >= 0 && blank_ > 64; child = prefixes_[child].next_sibling) {
     parent.children |= uint64_t{1} << (prefixes_[child].label % 64);
   }
   ReleaseContext(prefixes_[id].context);

@@ -49,31 +49,39 @@ class BeamSearch {
   static constexpr uint32_t kOutside = Dictionary::kNone;
 
   // A label sequence, as its last label and the sequence before. One that has left the beam stays as long as longer
-  // ones need it.
-  struct Prefix {
-    double total = 0;     // probability of being here: in_blank + in_label
-    double in_blank = 0;  // of the alignments that end with a blank
-    double in_label = 0;  // of those that end with the last label
-    double next_in_blank = 0, next_in_label = 0;
-    double factor = 1;       // of language model and hot words, on the step from the parent
-    double charged = 1;      // by look-ahead, since the present word began
-    double word_factor = 0;  // of the language model for the end of the present word, once somebody has asked
-    uint64_t children = 0;   // labels of the children modulo 64; where the bit is clear there is no child
-    int32_t parent = kNone, first_child = kNone, next_sibling = kNone;
+  // ones need it. What every frame looks at comes first, in one line of the cache.
+  struct alignas(64) Prefix {
+    double total = 0;       // probability of being here: in_blank + in_label
+    double in_blank = 0;    // of the alignments that end with a blank
+    double in_label = 0;    // of those that end with the last label
+    double factor = 1;      // of language model and hot words, on the step from the parent
+    uint64_t children = 0;  // labels of the children modulo 64; where the bit is clear there is no child
+    int32_t parent = kNone;
     int32_t label = kNone;
     uint32_t node = Dictionary::kRoot;  // or kOutside
-    int32_t context = kNone;            // of the present word
     int32_t word_context = kNone;       // of the next word: kNone: nobody has asked, kImpossible: no word ends here
+    float charged = 1;                  // by look-ahead, since the present word began
+    int8_t missing_bytes = 0;           // until the character is complete, in bytes mode
+    bool in_beam = false;
+
+    double word_factor = 0;  // of the language model for the end of the present word, once somebody has asked
+    int32_t first_child = kNone, next_sibling = kNone;
+    int32_t context = kNone;  // of the present word
     int32_t hot_state = 0;
     int32_t onsets = kNone;
-    int8_t missing_bytes = 0;  // until the character is complete, in bytes mode
-    bool in_beam = false;
+  };
+
+  // What a prefix in the beam has after a frame.
+  struct Kept {
+    double in_blank, in_label;
+    double total() const { return in_blank + in_label; }
   };
 
   // From a prefix in the beam to one that is not.
   struct Step {
     double probability = 0;
-    double factor = 1, charged = 1;
+    double factor = 1;
+    float charged = 1;
     int32_t parent = kNone, label = kNone;
     int32_t existing = kNone;
     uint32_t node = Dictionary::kRoot;
@@ -104,11 +112,11 @@ class BeamSearch {
   void ExtendByDictionary(int32_t id);
   void ExtendOutside(int32_t id);
   void ExtendBySpace(int32_t id);
-  void ExtendTo(int32_t id, int32_t label, uint32_t node, double factor, double charged);
+  void ExtendTo(int32_t id, int32_t label, uint32_t node, double factor, float charged);
   void Push(Step step);
   void RaiseThreshold();
   void SelectBeam();
-  void Enter(const Step& step);
+  int32_t Enter(const Step& step);
   void UpdateOnsets();
   void CommitStart();
 
@@ -135,7 +143,7 @@ class BeamSearch {
   const int blank_, space_;
   bool is_strict_ = true;      // only words of the dictionary
   double outside_penalty_ = 0; // a factor
-  double outside_charge_ = 1;  // what look-ahead charges outside the dictionary
+  float outside_charge_ = 1;   // what look-ahead charges outside the dictionary
   double hot_bound_ = 1;       // greatest factor of hot words on a step
   double word_bound_ = 1;      // and of the language model at the end of a word, look-ahead aside
 
@@ -144,7 +152,7 @@ class BeamSearch {
   std::vector<Onset> onsets_;
   std::vector<int32_t> free_prefixes_, free_contexts_, free_onsets_;
 
-  std::vector<int32_t> beam_;
+  std::vector<int32_t> beam_, next_beam_;
   int32_t root_ = 0, root_onset_ = 0;
   int32_t frame_ = 0;
   bool has_begun_ = false;
@@ -156,6 +164,7 @@ class BeamSearch {
   std::vector<std::pair<double, int32_t>> ranked_;    // probability and label, most probable first
   double best_total_ = 0;                             // of the beam before the frame
   double threshold_ = 0;                              // below it nothing gets into the beam
+  std::vector<Kept> kept_;                            // by the place in the beam
   std::vector<Step> steps_;
   size_t most_steps_ = 0;                             // before the threshold is raised
   std::vector<Scorer::State> fresh_contexts_;

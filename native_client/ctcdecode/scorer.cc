@@ -117,7 +117,8 @@ std::shared_ptr<const Weights> Scorer::MakeWeights(double alpha, double beta, st
       }
     }
     State ignored;
-    weights->outside_charge = std::exp(alpha * std::max<double>(Score(null_context(), 0, &ignored), kWorstCharge));
+    const float unknown = static_cast<float>(Score(null_context(), 0, &ignored));
+    weights->outside_charge = std::exp(static_cast<float>(alpha) * std::max(unknown, kWorstCharge));
   }
   return weights;
 }

@@ -22,7 +22,7 @@ struct Weights {
   double alpha = 0, beta = 0;
   std::optional<double> oov_penalty;  // subtracted for a word outside the dictionary; none: there are no such words
   std::vector<float> letter_factor;   // [node], by which look-ahead multiplies on the step to it; empty: no look-ahead
-  double outside_charge = 1;          // what look-ahead charges outside the dictionary
+  float outside_charge = 1;           // what look-ahead charges outside the dictionary
 };
 
 // A language model with the dictionary of its words, or (bytes mode) characters.
