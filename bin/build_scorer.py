@@ -46,10 +46,10 @@ def main() -> int:
     try:
         build(arguments, Console())
     except DeepSpeechError as error:
-        print(f"{parser.prog}: {error}.", file=sys.stderr)
+        print(f"{parser.prog}: {error}", file=sys.stderr)
         return error.exit_status
     except OSError as error:
-        print(f"{parser.prog}: {error.filename}: {error.strerror}.", file=sys.stderr)
+        print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
