@@ -23,6 +23,7 @@ from util.text import Alphabet, ByteAlphabet
 
 HIGHEST_ORDER = 6  # of n-grams; what readers of .scorer files are compiled for
 
+_LEAST_MEMORY = 10 << 20
 _THROWN = re.compile(r" threw .*?\.\n(.*)", re.DOTALL)  # "FILE:LINE in FUNCTION threw EXCEPTION because `TEST'."
 _FALLBACK = re.compile(r"Substituting fallback discounts for order (\d+)")
 _CHILD = """
@@ -186,15 +187,19 @@ def parse_memory(text: str) -> int:
     """Read an amount of memory as in "4G" or "50%" (of the machine's); returns bytes.
 
     Raises:
-        UsageError: it is not such an amount.
+        UsageError: it is not such an amount, or too small to work with.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([%bKMGT])", text.strip())
     if not match:
         raise UsageError(f"the amount of memory is {text!r}, expected a number with its unit, as in 500M, 4G or 50%")
     number, unit = float(match[1]), match[2]
     if unit == "%":
-        return int(number / 100 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return int(number * 1024 ** "bKMGT".index(unit))
+        amount = int(number / 100 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    else:
+        amount = int(number * 1024 ** "bKMGT".index(unit))
+    if amount < _LEAST_MEMORY:
+        raise UsageError(f"the amount of memory is {text!r}, expected at least 10M")
+    return amount
 
 
 def _native() -> Any:
@@ -237,11 +242,13 @@ def _reason(said: str, status: int) -> str:
     thrown = _THROWN.search(said)
     lines = (thrown[1] if thrown else said.partition("Error: ")[2] or said).split("\n")
     told = " ".join(line.strip() for line in lines if line.strip()) or f"KenLM ended with status {status}"
-    for sign, advice in (
-        ("No space left", "; give a folder for temporary files where there is more room"),
-        ("memory", "; give it another amount of memory"),
-        ("Kneser-Ney discounts", "; or give more text"),
-    ):
-        if sign in told:
-            return f"the language model could not be built: {told.rstrip('. ')}{advice}"
-    return f"the language model could not be built: {told.rstrip('. ')}"
+    if "discount" in told:
+        return (
+            "the text is too small or too uniform to give Kneser-Ney discounts; give more, or allow discount_fallback"
+        )
+    advice = ""
+    if "No space left" in told or "too large" in told:
+        advice = "; give a folder for temporary files where there is more room"
+    elif "memory" in told:
+        advice = "; give it more memory, or less if the machine has no more"
+    return f"the language model could not be built: {told.rstrip('. ')}{advice}"

@@ -9,9 +9,10 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from util.corpus import read_csv
 from util.errors import DataError
@@ -76,12 +77,12 @@ def read_text(
         into_characters: make each character a word.
 
     Raises:
-        DataError: a source cannot be read, is not UTF-8, or there is no text in any.
+        DataError: a source cannot be read or is not UTF-8, there is no text in any, or `path` cannot be written.
     """
     counts: Counter[str] = Counter()
     symbols = 0
     sizes = [_size(source) for source in sources]
-    with path.open("w", encoding="utf-8") as out, console.track("Reading text", sum(sizes) // _MIB + 1) as tracker:
+    with _open_new(path) as out, console.track("Reading text", sum(sizes) // _MIB + 1) as tracker:
         megabytes = 0
         for source, before in zip(sources, _running_sum(sizes), strict=True):
             for raw_text, position in _read_lines(source):
@@ -120,6 +121,17 @@ def describe_unspellable(words: Sequence[str], alphabet: Alphabet) -> str:
         characters = " and ".join(describe_character(ch) for ch in alphabet.missing(word)[:2])
         parts.append(f"{word!r} has {characters}")
     return ", ".join(parts) + (", ..." if len(words) > 3 else "")
+
+
+@contextmanager
+def _open_new(path: Path) -> Iterator[TextIO]:
+    try:
+        with path.open("w", encoding="utf-8") as out:
+            yield out
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror}; give a folder for temporary files where there is more room"
+        ) from None
 
 
 def _size(source: str | Path) -> int:
