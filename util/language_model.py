@@ -74,7 +74,7 @@ def estimate_ngrams(
     Args:
         text: one sentence per line, words between spaces.
         types: the number of different words in it.
-        words: n-grams with others are pruned, and their probability goes to the rest.
+        words: n-grams with others are left out; the rest keep their probabilities.
         arpa: the file to write; temporary files lie beside it.
         options: see there.
         console: shows the progress.

@@ -1,14 +1,20 @@
 #include "scorer_builder/language_model.h"
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
+#include <unordered_set>
 
 #include "ctcdecode/error.h"
 #include "lm/builder/output.hh"
 #include "lm/builder/pipeline.hh"
+#include "lm/common/ngram_stream.hh"
+#include "lm/common/print.hh"
 #include "lm/config.hh"
 #include "lm/model.hh"
+#include "lm/weights.hh"
 #include "util/file.hh"
+#include "util/file_stream.hh"
 
 namespace deepspeech {
 namespace {
@@ -37,8 +43,6 @@ lm::builder::PipelineConfig ConfigOf(const Estimation& estimation) {
   config.block_count = 2;
   config.vocab_estimate = static_cast<lm::WordIndex>(estimation.types);
   config.prune_thresholds = ThresholdsOf(estimation);
-  config.prune_vocab_file = estimation.vocabulary;
-  config.prune_vocab = !estimation.vocabulary.empty();
   config.disallowed_symbol_action = lm::SILENT;
   config.discount.fallback = lm::builder::Discount{{0, 0.5, 1, 1.5}};
   config.discount.bad_action = estimation.discount_fallback ? lm::COMPLAIN : lm::THROW_UP;
@@ -48,6 +52,94 @@ lm::builder::PipelineConfig ConfigOf(const Estimation& estimation) {
   config.read_backoffs = config.initial_probs.adder_in;
   return config;
 }
+
+// Writes the n-grams of which all words are kept. Their probabilities stay those of the whole text: what the other
+// words would have got is the same loss for every sentence that is left (lmplz's way of limiting a vocabulary gives it
+// to the rest, which the text does not support; doc/Scorer.md has the comparison).
+class KeptNgrams {
+ public:
+  KeptNgrams(const std::string& vocabulary, int words, int arpa, const std::vector<uint64_t>& counts)
+      : vocabulary_(vocabulary), words_(words), arpa_(arpa), counts_(counts) {}
+
+  void Run(const util::stream::ChainPositions& positions) {
+    const lm::VocabReconstitute words(words_);
+    const std::vector<bool> kept = Kept(words);
+    const std::string reserved = Header(counts_);
+    {
+      util::FileStream out(arpa_);
+      out << reserved;
+      for (unsigned order = 1; order < positions.size(); ++order) {
+        counts_[order - 1] = Section<lm::ProbBackoff>(positions[order - 1], order, words, kept, out);
+      }
+      counts_.back() = Section<lm::Prob>(positions.back(), positions.size(), words, kept, out);
+      out << "\\end\\\n";
+    }
+    std::string header = Header(counts_);
+    header.insert(0, reserved.size() - header.size(), '\n');  // KenLM skips empty lines there
+    util::SeekOrThrow(arpa_, 0);
+    util::WriteOrThrow(arpa_, header.data(), header.size());
+  }
+
+ private:
+  static std::string Header(const std::vector<uint64_t>& counts) {
+    std::string header = "\\data\\\n";
+    for (size_t i = 0; i < counts.size(); ++i) {
+      header += "ngram " + std::to_string(i + 1) + "=" + std::to_string(counts[i]) + "\n";
+    }
+    return header + "\n";
+  }
+
+  std::vector<bool> Kept(const lm::VocabReconstitute& words) const {
+    std::unordered_set<std::string> wanted{"<unk>", "<s>", "</s>"};
+    std::ifstream file(vocabulary_);
+    for (std::string word; std::getline(file, word);) wanted.insert(word);
+    std::vector<bool> kept(words.Size());
+    for (size_t i = 0; i < kept.size(); ++i) kept[i] = wanted.count(words.Lookup(i)) > 0;
+    return kept;
+  }
+
+  static void Backoff(const lm::ProbBackoff& weights, util::FileStream& out) { out << '\t' << weights.backoff; }
+  static void Backoff(const lm::Prob&, util::FileStream&) {}
+
+  template <class Weights>
+  static uint64_t Section(const util::stream::ChainPosition& position, unsigned order,
+                          const lm::VocabReconstitute& words, const std::vector<bool>& kept, util::FileStream& out) {
+    using Ngram = lm::NGram<Weights>;
+    uint64_t count = 0;
+    out << '\\' << order << "-grams:\n";
+    for (lm::ProxyStream<Ngram> ngram(position, Ngram(nullptr, order)); ngram; ++ngram) {
+      if (!std::all_of(ngram->begin(), ngram->end(), [&](lm::WordIndex word) { return kept[word]; })) continue;
+      ++count;
+      out << ngram->Value().prob << '\t' << words.Lookup(*ngram->begin());
+      for (const lm::WordIndex* word = ngram->begin() + 1; word != ngram->end(); ++word) {
+        out << ' ' << words.Lookup(*word);
+      }
+      Backoff(ngram->Value(), out);
+      out << '\n';
+    }
+    out << '\n';
+    return count;
+  }
+
+  std::string vocabulary_;
+  int words_;
+  int arpa_;
+  std::vector<uint64_t> counts_;
+};
+
+class KeptNgramsHook : public lm::builder::OutputHook {
+ public:
+  KeptNgramsHook(const std::string& vocabulary, int arpa)
+      : OutputHook(lm::builder::PROB_SEQUENTIAL_HOOK), vocabulary_(vocabulary), arpa_(arpa) {}
+
+  void Sink(const lm::builder::HeaderInfo& info, int words, util::stream::Chains& chains) override {
+    chains >> KeptNgrams(vocabulary_, words, arpa_.get(), info.counts_pruned);
+  }
+
+ private:
+  std::string vocabulary_;
+  util::scoped_fd arpa_;
+};
 
 }  // namespace
 
@@ -60,7 +152,11 @@ void EstimateNgrams(const Estimation& estimation) {
   util::scoped_fd text(util::OpenReadOrThrow(estimation.text.c_str()));
   util::scoped_fd arpa(util::CreateOrThrow(estimation.arpa.c_str()));
   lm::builder::Output output(config.sort.temp_prefix, /*keep_buffer=*/false, /*output_q=*/false);
-  output.Add(new lm::builder::PrintHook(arpa.release(), /*verbose_header=*/false));
+  if (estimation.vocabulary.empty()) {
+    output.Add(new lm::builder::PrintHook(arpa.release(), /*verbose_header=*/false));
+  } else {
+    output.Add(new KeptNgramsHook(estimation.vocabulary, arpa.release()));
+  }
   lm::builder::Pipeline(config, text.release(), output);
 }
 

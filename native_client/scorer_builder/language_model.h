@@ -9,7 +9,7 @@ namespace deepspeech {
 struct Estimation {
   std::string text;        // one sentence per line, words between spaces
   std::string arpa;        // the file to write
-  std::string vocabulary;  // a file of words; n-grams with others are pruned. Empty: all words are kept.
+  std::string vocabulary;  // a file with a word on each line; n-grams with others are left out. Empty: all stay.
   std::string temporary_folder;
   uint64_t order;
   std::vector<uint64_t> pruning;  // per order, not decreasing, the last one for all higher orders

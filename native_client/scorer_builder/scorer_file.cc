@@ -93,7 +93,6 @@ std::vector<uint64_t> CheckLanguageModel(const std::string& path) {
     if (!lm::ngram::RecognizeBinary(path.c_str(), type)) {
       throw Error(path + " is not a language model in KenLM's binary form: make one of it with build_binary -v.");
     }
-    std::unique_ptr<lm::base::Model> model(lm::ngram::LoadVirtual(path.c_str()));
     std::ifstream file(path, std::ios::binary);
     lm::ngram::FixedWidthParameters header;
     file.seekg(kKenlmHeader).read(reinterpret_cast<char*>(&header), sizeof(header));
@@ -102,6 +101,7 @@ std::vector<uint64_t> CheckLanguageModel(const std::string& path) {
     if (header.has_vocabulary) {
       throw Error(path + " has the words in it, where a scorer's own part must stand: make it anew with build_binary -v.");
     }
+    std::unique_ptr<lm::base::Model> model(lm::ngram::LoadVirtual(path.c_str()));
     return counts;
   } catch (const util::Exception& error) {
     const char* told = std::strstr(error.what(), ".\n");  // before it stands the place in KenLM's sources
