@@ -6,7 +6,7 @@
 
 #include "ctcdecode/error.h"
 
-namespace deepspeech {
+namespace deepspeech::scorer_builder {
 namespace {
 
 // Minimises while it reads sorted words (Daciuk, Mihov, Watson and Watson 2000): once the next word leaves a branch,
@@ -78,8 +78,8 @@ class Minimizer {
   }
 
   uint32_t Number(const Open& open) {
-    built_.states.push_back({static_cast<uint32_t>(built_.arcs.size()), static_cast<uint32_t>(open.arcs.size()),
-                             open.final});
+    built_.states.push_back(
+        {static_cast<uint32_t>(built_.arcs.size()), static_cast<uint32_t>(open.arcs.size()), open.final});
     built_.arcs.insert(built_.arcs.end(), open.arcs.begin(), open.arcs.end());
     if (built_.arcs.size() >= std::numeric_limits<int32_t>::max()) {
       throw Error("The dictionary of these words has more than 2^31 arcs: give fewer words.");
@@ -125,4 +125,4 @@ Dictionary MakeDictionary(std::vector<Spelling> words) {
   return Reversed(minimizer.Take());
 }
 
-}  // namespace deepspeech
+}  // namespace deepspeech::scorer_builder

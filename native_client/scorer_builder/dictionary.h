@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace deepspeech {
+namespace deepspeech::scorer_builder {
 
 // One word: the label of each arc from the start, each at least 1 for 0 means "no label" to readers.
 using Spelling = std::vector<int32_t>;
@@ -29,4 +29,4 @@ struct Dictionary {
 // Throws Error when there are no words, one is empty, or the automaton has more than 2^31 states or arcs.
 Dictionary MakeDictionary(std::vector<Spelling> words);
 
-}  // namespace deepspeech
+}  // namespace deepspeech::scorer_builder

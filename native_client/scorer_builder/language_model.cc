@@ -16,7 +16,7 @@
 #include "util/file.hh"
 #include "util/file_stream.hh"
 
-namespace deepspeech {
+namespace deepspeech::scorer_builder {
 namespace {
 
 std::string TemporaryPrefix(std::string folder) {
@@ -189,4 +189,4 @@ void WriteBinary(const Binary& binary) {
   }
 }
 
-}  // namespace deepspeech
+}  // namespace deepspeech::scorer_builder

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace deepspeech {
+namespace deepspeech::scorer_builder {
 
 struct Estimation {
   std::string text;        // one sentence per line, words between spaces
@@ -26,13 +26,13 @@ struct Binary {
   std::string arpa;  // the file to read
   std::string path;  // the file to write
   std::string temporary_folder;
-  std::string type;      // "trie" or "probing"
+  std::string type;       // "trie" or "probing"
   int quantization_bits;  // of a trie; 0: floats
   int pointer_bits;       // of a trie, at most; 0: plain pointers
-  uint64_t memory;       // in bytes, for sorting
+  uint64_t memory;        // in bytes, for sorting
 };
 
 // Writes n-grams in KenLM's binary form without the words, as scorers have it. Talks as EstimateNgrams does.
 void WriteBinary(const Binary& binary);
 
-}  // namespace deepspeech
+}  // namespace deepspeech::scorer_builder

@@ -14,10 +14,10 @@
 #include "util/exception.hh"
 #include "util/murmur_hash.hh"
 
-namespace deepspeech {
+namespace deepspeech::scorer_builder {
 namespace {
 
-constexpr size_t kBlock = 1 << 20;     // what one step of the checksum covers
+constexpr size_t kBlock = 1 << 20;   // what one step of the checksum covers
 constexpr size_t kKenlmHeader = 88;  // where a language model's parameters stand, behind the sanity checks
 
 // Writes a file from its beginning and keeps the checksum of what was written.
@@ -99,7 +99,8 @@ std::vector<uint64_t> CheckLanguageModel(const std::string& path) {
     std::vector<uint64_t> counts(header.order);
     file.read(reinterpret_cast<char*>(counts.data()), counts.size() * sizeof(counts[0]));
     if (header.has_vocabulary) {
-      throw Error(path + " has the words in it, where a scorer's own part must stand: make it anew with build_binary -v.");
+      throw Error(path +
+                  " has the words in it, where a scorer's own part must stand: make it anew with build_binary -v.");
     }
     std::unique_ptr<lm::base::Model> model(lm::ngram::LoadVirtual(path.c_str()));
     return counts;
@@ -212,4 +213,4 @@ ScorerSummary WriteScorer(const ScorerParts& parts, const std::string& path) {
   return summary;
 }
 
-}  // namespace deepspeech
+}  // namespace deepspeech::scorer_builder

@@ -6,13 +6,13 @@
 
 #include "scorer_builder/dictionary.h"
 
-namespace deepspeech {
+namespace deepspeech::scorer_builder {
 
 struct ScorerParts {
-  std::string language_model;    // a file in KenLM's binary form, without the words
-  std::vector<Spelling> words;   // the labels of each word, the first label of the alphabet being 0
+  std::string language_model;         // a file in KenLM's binary form, without the words
+  std::vector<Spelling> words;        // the labels of each word, the first label of the alphabet being 0
   std::vector<std::string> alphabet;  // its labels; empty: words are characters spelled in bytes less one
-  int space;                     // the label that ends a word; none where the alphabet is empty
+  int space;                          // the label that ends a word; none where the alphabet is empty
   double alpha;
   double beta;
 };
@@ -28,4 +28,4 @@ struct ScorerSummary {
 // checksum. Older readers stop before the last two. Throws Error.
 ScorerSummary WriteScorer(const ScorerParts& parts, const std::string& path);
 
-}  // namespace deepspeech
+}  // namespace deepspeech::scorer_builder
