@@ -20,7 +20,8 @@ LEVELS = (
     {"errors"},
     {"files", "tf", "progress"},
     {"text", "audio", "corpus", "metrics", "cluster", "commandline"},
-    {"features", "augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing"},
+    {"features", "augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing"}
+    | {"language_model", "words"},
     {"feeding", "export"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -31,5 +31,9 @@ class CheckpointError(DeepSpeechError):
     """A checkpoint cannot be read, written, or does not fit the run."""
 
 
+class ScorerError(DeepSpeechError):
+    """A scorer cannot be built or used."""
+
+
 class TrainingError(DeepSpeechError):
     """Training cannot go on, for instance because the loss is no longer a number."""
