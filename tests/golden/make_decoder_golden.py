@@ -261,7 +261,8 @@ def scorer_facts(scorers: dict[str, Any]) -> list[list[Any]]:
             [kind, "is_utf8_mode", [], scorer.is_utf8_mode()],
             [kind, "get_max_order", [], scorer.get_max_order()],
         ]
-        for text in ["山 水", "今 天 我", "д е н ь", "x"] if kind == "bytes" else words:
+        bytes_units = [" ".join(text) for text in ("山水", "今天我", "день", "x")]
+        for text in bytes_units if kind == "bytes" else words:
             units = [unit.encode() for unit in text.split()]
             for bos, eos in ((False, False), (True, False), (False, True)):
                 value = round(scorer.get_log_cond_prob(units, bos, eos), 6)
