@@ -33,3 +33,7 @@ class CheckpointError(DeepSpeechError):
 
 class TrainingError(DeepSpeechError):
     """Training cannot go on, for instance because the loss is no longer a number."""
+
+
+class DecoderError(DeepSpeechError):
+    """Beam search is not installed, or cannot use a scorer, a hot word or what the network says."""
