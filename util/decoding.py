@@ -101,8 +101,8 @@ class BeamDecoder:
         for word in self._hot_words:
             if absent := alphabet.missing(word):
                 raise DecoderError(
-                    f"--hot_words has '{word}' with {describe_character(absent[0])}, which is not in the alphabet: leave"
-                    " it out."
+                    f"--hot_words has '{word}' with {describe_character(absent[0])}, which is not in the alphabet:"
+                    " leave it out."
                 )
         self._alphabet = (
             ds_ctcdecoder.UTF8Alphabet() if self._in_bytes else ds_ctcdecoder.Alphabet.from_labels(alphabet.labels)
