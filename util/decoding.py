@@ -107,7 +107,7 @@ class BeamDecoder:
         self._alphabet = (
             ds_ctcdecoder.UTF8Alphabet() if self._in_bytes else ds_ctcdecoder.Alphabet.from_labels(alphabet.labels)
         )
-        self.scorer = self._load_scorer() if settings.scorer_path else None
+        self.scorer: Any = self._load_scorer() if settings.scorer_path else None
 
     def _load_scorer(self) -> Any:
         path, settings = self._settings.scorer_path, self._settings
