@@ -11,6 +11,7 @@ import io
 import itertools
 import json
 import math
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -311,7 +312,7 @@ def read_probabilities(path: str | Path) -> AcousticOutput:
                 tuple(arrays["labels"].tolist()),
                 json.loads(arrays["flags"].item()),
             )
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(
             f"cannot read {path} as the acoustic output of a test ({error}); make it with ./DeepSpeech.py"
             " --test_files test.csv --probabilities_file"
