@@ -28,7 +28,7 @@ from util.decoding import (
     softmax,
     write_probabilities,
 )
-from util.errors import DataError, DecoderError, UsageError
+from util.errors import DataError, DecoderError, ScorerError, UsageError
 from util.text import Alphabet, ByteAlphabet
 
 LETTERS = Alphabet(["a", "b", "c", " "])
@@ -193,7 +193,7 @@ def one_sentence(error: pytest.ExceptionInfo[Exception]) -> str:
 def test_a_scorer_that_is_not_there_or_is_something_else(native, tmp_path: Path):
     (tmp_path / "page.scorer").write_text("<html></html>" * 9)
     for name in ("gone.scorer", "page.scorer", "."):
-        with pytest.raises(DecoderError) as error:
+        with pytest.raises(ScorerError) as error:
             BeamDecoder(LETTERS, settings(scorer_path=str(tmp_path / name)))
         assert str(tmp_path / name) in one_sentence(error)
         assert "--scorer_path" in str(error.value)
@@ -202,16 +202,16 @@ def test_a_scorer_that_is_not_there_or_is_something_else(native, tmp_path: Path)
 def test_a_scorer_of_another_alphabet_or_mode(native, make_scorer):
     path = make_scorer("abc cab bab", LETTERS)
     for alphabet in (Alphabet(["a", "b", "d", " "]), ByteAlphabet()):
-        with pytest.raises(DecoderError) as error:
+        with pytest.raises(ScorerError) as error:
             BeamDecoder(alphabet, settings(scorer_path=path))
         assert path in one_sentence(error)
-    with pytest.raises(DecoderError) as error:
+    with pytest.raises(ScorerError) as error:
         BeamDecoder(LETTERS, settings(scorer_path=make_scorer("a b c", None)))
     assert "bytes" in one_sentence(error)
 
 
 def test_a_hot_word_that_cannot_be_written(native):
-    with pytest.raises(DecoderError) as error:
+    with pytest.raises(UsageError) as error:
         BeamDecoder(LETTERS, settings(hot_words="abc:1,bad:2"))
     for words in ("--hot_words", "'bad'", "U+0064"):
         assert words in one_sentence(error)

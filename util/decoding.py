@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from util import tf
 from util.cluster import count_cores
 from util.corpus import Utterance
-from util.errors import DataError, DecoderError, UsageError
+from util.errors import DataError, DecoderError, ScorerError, UsageError
 from util.files import write_atomically
 from util.text import Alphabet, ByteAlphabet, describe_character, normalize
 
@@ -87,8 +87,9 @@ class BeamDecoder:
     """Searches the likeliest text over all its alignments (Graves 2012, chapter 7.5), on all cores.
 
     Raises:
-        DecoderError: the scorer cannot be read or does not fit the alphabet, a hot word cannot be
-            written in it, or ds_ctcdecoder is missing.
+        DecoderError: ds_ctcdecoder is missing.
+        ScorerError: the scorer cannot be read or does not fit the alphabet.
+        UsageError: a hot word is written wrongly, or cannot be written in the alphabet.
     """
 
     def __init__(self, alphabet: Alphabet, settings: BeamSettings):
@@ -101,7 +102,7 @@ class BeamDecoder:
         self._hot_words = parse_hot_words(settings.hot_words)
         for word in self._hot_words:
             if absent := alphabet.missing(word):
-                raise DecoderError(
+                raise UsageError(
                     f"--hot_words has '{word}' with {describe_character(absent[0])}, which is not in the alphabet:"
                     " leave it out."
                 )
@@ -115,10 +116,10 @@ class BeamDecoder:
         try:
             scorer = self._native.Scorer(settings.lm_alpha, settings.lm_beta, path, self._alphabet)
         except ValueError as error:
-            raise DecoderError(f"--scorer_path: {error}") from error
+            raise ScorerError(f"--scorer_path: {error}") from error
         if scorer.is_utf8_mode() != self._in_bytes:
             kinds = "an alphabet", "UTF-8 bytes"
-            raise DecoderError(
+            raise ScorerError(
                 f"--scorer_path {path} is made for {kinds[not self._in_bytes]} and the network for"
                 f" {kinds[self._in_bytes]}: take another scorer, or --bytes_output_mode with both or neither."
             )

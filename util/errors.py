@@ -31,9 +31,13 @@ class CheckpointError(DeepSpeechError):
     """A checkpoint cannot be read, written, or does not fit the run."""
 
 
+class ScorerError(DeepSpeechError):
+    """A scorer cannot be built or used."""
+
+
 class TrainingError(DeepSpeechError):
     """Training cannot go on, for instance because the loss is no longer a number."""
 
 
 class DecoderError(DeepSpeechError):
-    """Beam search is not installed, or cannot use a scorer, a hot word or what the network says."""
+    """Beam search is not installed, or cannot read what the network says."""
