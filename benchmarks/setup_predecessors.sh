@@ -55,7 +55,7 @@ if lacks alt311 "${PY311:-python3.11}" ufal.flashlight-text==0.0.7.1; then
 fi
 if [ ! -x "$dir/kenlm/build/bin/lmplz" ]; then
     mkdir -p "$dir/kenlm/build"
-    "$python" -m pip download --quiet --no-deps --no-binary :all: --dest "$dir/kenlm" kenlm==0.3.0
+    "$python" -m pip download --quiet --no-deps --no-binary kenlm --dest "$dir/kenlm" kenlm==0.3.0
     tar -xf "$dir/kenlm/kenlm-0.3.0.tar.gz" -C "$dir/kenlm"
     cmake -S "$dir/kenlm/kenlm-0.3.0" -B "$dir/kenlm/build" -DCMAKE_BUILD_TYPE=Release >/dev/null
     cmake --build "$dir/kenlm/build" --target lmplz build_binary >/dev/null
