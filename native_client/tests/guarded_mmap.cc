@@ -1,5 +1,6 @@
-// Stands in for mmap (linked with --wrap) where a file is mapped: a copy on the heap of just the size that was asked
-// for, so that AddressSanitizer sees a read one byte behind what KenLM may read, where a map ends with its page.
+// Stands in for mmap (linked with --wrap) where a file is mapped to be read: a copy on the heap of just the size that
+// was asked for, so that AddressSanitizer sees a read one byte behind what KenLM may read, where a map ends with its
+// page.
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ void* __real_mmap(void* address, size_t size, int protection, int flags, int fil
 int __real_munmap(void* address, size_t size);
 
 void* __wrap_mmap(void* address, size_t size, int protection, int flags, int file, off_t offset) {
-  if (file < 0) return __real_mmap(address, size, protection, flags, file, offset);
+  if (file < 0 || (protection & PROT_WRITE)) return __real_mmap(address, size, protection, flags, file, offset);
   void* copy = std::malloc(size);
   if (pread(file, copy, size, offset) != static_cast<ssize_t>(size)) {  // which would be a SIGBUS later
     std::free(copy);

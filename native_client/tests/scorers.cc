@@ -17,7 +17,8 @@ namespace deepspeech::tests {
 namespace {
 
 const std::vector<std::string> kSentences = {"a cat saw the cat", "the cat's paw then saw a cat", "then a paw"};
-const std::vector<std::string> kCharacters = {"h \xC3\xA9 \xE5\xB1\xB1 h", "\xE6\xB0\xB4 \xE5\xB1\xB1 \xF0\x9F\x98\x80"};
+const std::vector<std::string> kCharacters = {"h \xC3\xA9 \xE5\xB1\xB1 h",
+                                              "\xE6\xB0\xB4 \xE5\xB1\xB1 \xF0\x9F\x98\x80"};
 
 std::vector<std::string> Split(const std::string& text) {
   std::istringstream in(text);
@@ -122,8 +123,8 @@ void Build(const TinyScorer& tiny, const TemporaryFolder& folder, const std::str
   const std::vector<std::string>& sentences = tiny.is_bytes ? kCharacters : kSentences;
   const std::string arpa = folder / "arpa", binary = folder / "binary";
   WriteArpa(sentences, tiny.order, arpa);
-  scorer_builder::WriteBinary({arpa, binary, folder.path(), tiny.type, tiny.quantization_bits, tiny.pointer_bits,
-                               uint64_t{1} << 20});
+  scorer_builder::WriteBinary(
+      {arpa, binary, folder.path(), tiny.type, tiny.quantization_bits, tiny.pointer_bits, uint64_t{1} << 20});
   const auto alphabet = tiny.is_bytes ? Bytes() : Letters();
   std::vector<scorer_builder::Spelling> words;
   for (const std::string& sentence : sentences) {
