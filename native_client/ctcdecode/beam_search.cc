@@ -14,8 +14,8 @@
 namespace deepspeech {
 namespace {
 
-constexpr double kNegligible = 1e-290;      // relative to the best prefix; smaller numbers would lose their precision
-constexpr double kSilence = 0.999;          // as in 0.9.3: until the blank is less probable than this, nothing begins
+constexpr double kNegligible = 1e-290;  // relative to the best prefix; smaller numbers would lose their precision
+constexpr double kSilence = 0.999;      // as in 0.9.3: until the blank is less probable than this, nothing begins
 constexpr int kFramesBetweenCommits = 64;
 
 double BoundedExp(double logarithm) { return std::exp(std::max(logarithm, -600.0)); }
@@ -144,8 +144,8 @@ void BeamSearch::KeepPrefixes(const float* frame) {
       repeated = prefix.in_label * (frame[prefix.label] + static_cast<double>(FLT_MIN)) * scale_;
       if (prefix.parent >= 0 && prefixes_[prefix.parent].in_beam) {
         const Prefix& parent = prefixes_[prefix.parent];
-        stepped = (parent.label == prefix.label ? parent.in_blank : parent.total) *
-                  label_probability_[prefix.label] * prefix.factor;
+        stepped = (parent.label == prefix.label ? parent.in_blank : parent.total) * label_probability_[prefix.label] *
+                  prefix.factor;
         // as in 0.9.3: the time of a label is that of its strongest beginning
         if (stepped > repeated && stepped + repeated >= stayed) heard_again_.emplace_back(id, parent.onsets);
       }

@@ -15,17 +15,17 @@ namespace deepspeech {
 
 struct SearchOptions {
   size_t beam_width = 500;
-  double cutoff_prob = 1.0;   // new labels are taken from the most probable ones that together have this probability,
-  size_t cutoff_top_n = 40;   // and from this many at most
+  double cutoff_prob = 1.0;  // new labels are taken from the most probable ones that together have this probability,
+  size_t cutoff_top_n = 40;  // and from this many at most
   std::shared_ptr<const Scorer> scorer;    // none: any sequence of labels, all equally likely before they are heard
   std::shared_ptr<const Weights> weights;  // with a scorer
   std::shared_ptr<const HotWords> hot_words;
 };
 
 struct Candidate {
-  std::vector<int> tokens;      // label ids
-  std::vector<int> timesteps;   // frame in which each was first heard
-  double confidence;            // ln of the probability of all alignments, weighted by the scorer
+  std::vector<int> tokens;     // label ids
+  std::vector<int> timesteps;  // frame in which each was first heard
+  double confidence;           // ln of the probability of all alignments, weighted by the scorer
 };
 
 // Finds the most probable label sequences of CTC output (Graves et al. 2006) by prefix beam search (Hannun et al. 2014,
@@ -141,11 +141,11 @@ class BeamSearch {
   const Weights* const weights_;
   const HotWords* const hot_words_;
   const int blank_, space_;
-  bool is_strict_ = true;      // only words of the dictionary
-  double outside_penalty_ = 0; // a factor
-  float outside_charge_ = 1;   // what look-ahead charges outside the dictionary
-  double hot_bound_ = 1;       // greatest factor of hot words on a step
-  double word_bound_ = 1;      // and of the language model at the end of a word, look-ahead aside
+  bool is_strict_ = true;       // only words of the dictionary
+  double outside_penalty_ = 0;  // a factor
+  float outside_charge_ = 1;    // what look-ahead charges outside the dictionary
+  double hot_bound_ = 1;        // greatest factor of hot words on a step
+  double word_bound_ = 1;       // and of the language model at the end of a word, look-ahead aside
 
   std::vector<Prefix> prefixes_;
   std::vector<Context> contexts_;
@@ -160,13 +160,13 @@ class BeamSearch {
   double log_scale_ = 0;  // ln of what those before were divided by
 
   // Of the present frame:
-  std::vector<double> label_probability_;             // [label], 0 for those that are cut off
-  std::vector<std::pair<double, int32_t>> ranked_;    // probability and label, most probable first
-  double best_total_ = 0;                             // of the beam before the frame
-  double threshold_ = 0;                              // below it nothing gets into the beam
-  std::vector<Kept> kept_;                            // by the place in the beam
+  std::vector<double> label_probability_;           // [label], 0 for those that are cut off
+  std::vector<std::pair<double, int32_t>> ranked_;  // probability and label, most probable first
+  double best_total_ = 0;                           // of the beam before the frame
+  double threshold_ = 0;                            // below it nothing gets into the beam
+  std::vector<Kept> kept_;                          // by the place in the beam
   std::vector<Step> steps_;
-  size_t most_steps_ = 0;                             // before the threshold is raised
+  size_t most_steps_ = 0;  // before the threshold is raised
   std::vector<Scorer::State> fresh_contexts_;
   std::vector<std::pair<int32_t, int32_t>> heard_again_;  // prefix, and the onsets before its last label
   std::vector<std::pair<double, int32_t>> ranking_;
