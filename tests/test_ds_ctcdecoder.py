@@ -42,7 +42,7 @@ def random_frames(time: int, n: int, seed: int) -> NDArray[np.float32]:
 
 
 def texts_of(frames: NDArray[np.float32], labels: list[Any]) -> dict[tuple[Any, ...], float]:
-    """ln P of every text: the sum over all paths that collapse to it (Graves et al. 2006, eq. 3)."""
+    """Return ln P of every text, the sum over all paths that collapse to it (Graves et al. 2006, eq. 3)."""
     possible = [np.flatnonzero(frame) for frame in frames]
     sums: dict[tuple[Any, ...], float] = {}
     for path in itertools.product(*possible):
@@ -344,7 +344,7 @@ def test_wrong_batches_are_one_sentence(ds):
 def test_wrong_weights_are_one_sentence(ds, words):
     alphabet = ds.Alphabet.from_labels(LABELS)
     for alpha, beta, penalty in ((math.nan, 0, None), (-1, 0, None), (1, math.inf, None), (1, 1, -2), (1, 1, math.nan)):
-        with pytest.raises(ValueError, match="expected (a )?finite number"):
+        with pytest.raises(ValueError, match=r"expected (a )?finite number"):
             ds.ctc_beam_search_decoder(
                 random_frames(3, 4, 0), alphabet, 5, scorer=words(alpha, beta), oov_penalty=penalty
             )
