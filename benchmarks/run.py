@@ -2,7 +2,7 @@
 """Run the benchmarks one after the other: what `make bench` does.
 
 The demo needs a recording of its sentence and the learning comparison a corpus, so these two run only
-where they are given. Without COQUI_PYTHON only the programs that need no predecessor run. Expect
+where they are given. Without COQUI_PYTHON and PREDECESSORS only the programs that need no predecessor run. Expect
 about an hour, and more with --train: leave the machine alone meanwhile.
 """
 
@@ -26,6 +26,10 @@ def commands(args: argparse.Namespace) -> list[list[str]]:
             found.append(["demo_time.py", "--audio", args.audio])
     else:
         print("run.py: COQUI_PYTHON is not set (see setup_predecessors.sh), so nothing is compared")
+    if os.environ.get("PREDECESSORS"):
+        found += [["decoder_parity.py"], ["decoder_speed.py"]]
+    else:
+        print("run.py: PREDECESSORS is not set, so decoders are not compared")
     if args.train and args.dev:
         found.append(["learning.py", "--train", args.train, "--dev", args.dev])
         if not os.environ.get("COQUI_PYTHON"):

@@ -1,33 +1,63 @@
 #!/bin/sh
-# Make a virtual environment with the trainer that the benchmarks measure against: Coqui STT 1.4.0,
-# the last continuation of the TensorFlow 1.15 training code. Safe to run again.
+# Make virtual environments with what the benchmarks measure against. Safe to run again.
 #
-# usage: benchmarks/setup_predecessors.sh DIR
-#   PY37  the Python 3.7 to use (default python3.7); TensorFlow 1.15 has no wheel for a newer one
+# usage: benchmarks/setup_predecessors.sh DIR             the trainer: Coqui STT 1.4.0, the last
+#                                                         continuation of the TensorFlow 1.15 code
+#        benchmarks/setup_predecessors.sh DIR decoders    ds_ctcdecoder 0.9.3, coqui_stt_ctcdecoder
+#                                                         1.4.0, pyctcdecode, flashlight, KenLM's programs
+#   PY37, PY39, PY311  the interpreters to use (default python3.7 ...): the trainer needs 3.7, the
+#                      decoders all three, because the wheels of each stop at one of them
 #
-# Afterwards: export COQUI_PYTHON=DIR/train37/bin/python
+# KenLM is built from its source package with cmake, a compiler and boost; on Debian:
+#   libboost-program-options-dev libboost-system-dev libboost-thread-dev libboost-test-dev
+#
+# Afterwards: export COQUI_PYTHON=DIR/train37/bin/python, export PREDECESSORS=DIR
 set -eu
 
-if [ $# -ne 1 ]; then
-    echo "usage: $0 DIR" >&2
+if [ $# -lt 1 ] || [ $# -gt 2 ] || [ "${2:-decoders}" != decoders ]; then
+    echo "usage: $0 DIR [decoders]" >&2
     exit 2
 fi
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
-py37=${PY37:-python3.7}
-if ! command -v "$py37" >/dev/null; then
-    echo "$0: no interpreter '$py37'; install Python 3.7 and name it in PY37" >&2
-    exit 1
+
+# lacks NAME INTERPRETER WANTED: make DIR/NAME where it is missing; true if it has not WANTED (a requirement)
+lacks() {
+    if ! command -v "$2" >/dev/null; then
+        echo "$0: no interpreter '$2'; install that Python and name it in PY37, PY39 or PY311" >&2
+        exit 1
+    fi
+    python=$dir/$1/bin/python
+    [ -x "$python" ] || "$2" -m venv "$dir/$1"
+    ! "$python" -c "import pkg_resources as p; p.require('$3')" 2>/dev/null
+}
+
+if [ $# -eq 1 ]; then
+    if lacks train37 "${PY37:-python3.7}" coqui-stt-training==1.4.0; then
+        "$python" -m pip install --quiet --upgrade pip wheel
+        # One dependency (sox) is a source package that needs numpy while it is built, and TensorFlow
+        # 1.15 breaks with newer numpy, so these come first.
+        "$python" -m pip install --quiet 'setuptools<60' 'numpy<1.19' 'sox<1.5' typing_extensions
+        "$python" -m pip install --quiet coqui-stt-training==1.4.0
+    fi
+    echo "COQUI_PYTHON=$python"
+    exit
 fi
 
-venv=$dir/train37
-python=$venv/bin/python
-[ -x "$python" ] || "$py37" -m venv "$venv"
-if ! "$python" -c 'import pkg_resources as p; p.require("coqui-stt-training==1.4.0")' 2>/dev/null; then
-    "$python" -m pip install --quiet --upgrade pip wheel
-    # One dependency (sox) is a source package that needs numpy while it is built, and TensorFlow
-    # 1.15 breaks with newer numpy, so these come first.
-    "$python" -m pip install --quiet 'setuptools<60' 'numpy<1.19' 'sox<1.5' typing_extensions
-    "$python" -m pip install --quiet coqui-stt-training==1.4.0
+if lacks dec37 "${PY37:-python3.7}" ds-ctcdecoder==0.9.3; then
+    "$python" -m pip install --quiet 'numpy<1.22' ds-ctcdecoder==0.9.3
 fi
-echo "COQUI_PYTHON=$python"
+if lacks dec39 "${PY39:-python3.9}" coqui-stt-ctcdecoder==1.4.0; then
+    "$python" -m pip install --quiet 'numpy<1.22' coqui-stt-ctcdecoder==1.4.0
+fi
+if lacks alt311 "${PY311:-python3.11}" ufal.flashlight-text==0.0.7.1; then
+    "$python" -m pip install --quiet pyctcdecode==0.5.0 kenlm==0.3.0 ufal.flashlight-text==0.0.7.1
+fi
+if [ ! -x "$dir/kenlm/build/bin/lmplz" ]; then
+    mkdir -p "$dir/kenlm/build"
+    "$python" -m pip download --quiet --no-deps --no-binary kenlm --dest "$dir/kenlm" kenlm==0.3.0
+    tar -xf "$dir/kenlm/kenlm-0.3.0.tar.gz" -C "$dir/kenlm"
+    cmake -S "$dir/kenlm/kenlm-0.3.0" -B "$dir/kenlm/build" -DCMAKE_BUILD_TYPE=Release >/dev/null
+    cmake --build "$dir/kenlm/build" --target lmplz build_binary >/dev/null
+fi
+echo "PREDECESSORS=$dir"

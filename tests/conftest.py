@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from util.decoding import missing_package  # noqa: E402 - from the path above
+from util.text import Alphabet  # noqa: E402
 
 
 @dataclass
@@ -79,6 +83,37 @@ def web() -> Iterator[Web]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def native() -> None:
+    """Be there for tests of beam search: a decoder that is missing fails them, except where it cannot be built."""
+    reason = missing_package()
+    compilers = [os.environ["CXX"].split()[0]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
+    if reason and any(map(shutil.which, compilers)):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def make_scorer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Alphabet | None], str]:
+    """Return a function that builds a scorer from a text; without an alphabet one for bytes."""
+
+    def make(text: str, alphabet: Alphabet | None) -> str:
+        folder = tmp_path_factory.mktemp("scorer")
+        (folder / "text.txt").write_text(f"{text}\n" * 3)
+        labels = ["--bytes_output_mode"]
+        if alphabet:
+            (folder / "alphabet.txt").write_text("\n".join(alphabet.labels) + "\n")
+            labels = ["--alphabet", str(folder / "alphabet.txt")]
+        program = [sys.executable, str(ROOT / "bin" / "build_scorer.py"), "--order", "2"]
+        command = [*program, "--text", str(folder / "text.txt"), *labels, "--output", str(folder / "my.scorer")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return str(folder / "my.scorer")
+
+    return make
 
 
 NO_TENSORFLOW = 77  # exit status of a program that wanted TensorFlow where the test gave it none

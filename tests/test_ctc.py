@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from util import tf
-from util.ctc import collapse, ctc_loss, frames_needed, greedy_path
+from util.ctc import ctc_loss, frames_needed
+from util.decoding import collapse, greedy_path
 
 BLANK = 4  # of labels 0..3
 

@@ -11,7 +11,8 @@ import soundfile
 from util.corpus import read_csv
 from util.errors import DataError
 from util.features import FeatureSet
-from util.feeding import Batch, Corpus, load_corpus, plan_batches, plan_epoch, read_batch, read_batches, report_faults
+from util.feeding import Batch, Corpus, load_corpus, read_batch, read_batches, report_faults
+from util.planning import plan_batches, plan_epoch
 from util.progress import Console
 from util.text import Alphabet
 

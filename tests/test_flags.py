@@ -50,6 +50,7 @@ FLAGS_0_9_3 = """
     scorer_path= beam_width=1024 lm_alpha=0.931289039105002 lm_beta=1.1834137581510284 cutoff_prob=1.0
     cutoff_top_n=300 one_shot_infer= lm_alpha_max=5 lm_beta_max=5 n_trials=2400
 """
+DECODER = "--scorer_path= --lm_alpha=0 --lm_beta=-1 --beam_width=1 --cutoff_prob=0 --cutoff_top_n=1 --oov_penalty=0"
 SECTIONS = ["Data", "Features", "Network", "Optimiser", "Training", "Checkpoints"]
 SECTIONS += ["Decoder", "Test", "Export", "Cluster", "Runtime"]
 
@@ -121,7 +122,7 @@ def later_flags(text: str) -> Iterator[tuple[str, str]]:
 
 def test_what_comes_later_is_refused_in_one_sentence(deepspeech: Program, refused, missing: tuple[str, ...]):
     cases = list(later_flags(deepspeech("--help", tensorflow=False).stdout))
-    assert {name for name, _ in cases} >= {"scorer_path", "export_dir", "worker_hosts", "augment", "load_cudnn"}
+    assert {name for name, _ in cases} >= {"export_dir", "worker_hosts", "augment", "load_cudnn"}
     switches = {
         name for name, _ in cases if re.match(r"(export_(tflite|savedmodel|zip)|remove_export|load_|auto)", name)
     }
@@ -159,7 +160,14 @@ def test_what_comes_later_is_refused_in_one_sentence(deepspeech: Program, refuse
         (["more.csv"], ["more.csv", "argument"]),
         (["--nodry_run", "perhaps"], ["perhaps", "argument"]),
         (["--flagfile=nowhere.txt"], ["nowhere.txt"]),
-        (["--scorer=kenlm.scorer"], ["--scorer_path", "beam search"]),
+        (["--beam_width=0"], ["--beam_width", "0"]),
+        (["--cutoff_prob=1.5"], ["--cutoff_prob", "1.5"]),
+        (["--cutoff_top_n=0"], ["--cutoff_top_n"]),
+        (["--lm_alpha=-1"], ["--lm_alpha", "-1"]),
+        (["--oov_penalty=-1"], ["--oov_penalty", "-1"]),
+        (["--hot_words=tea", "--test_files=t.csv"], ["--hot_words", "'tea'", "'ice cream:5.5'"]),
+        (["--probabilities_file=p.npz"], ["--probabilities_file", "--test_files"]),
+        (["--probabilities_file=p.npz", "--test_files=t.csv", "--notest"], ["--probabilities_file", "--test_files"]),
         (["--feature_win_len=25.01"], ["--feature_win_len", "25.01", "16000 Hz"]),
         (["--feature_win_step=0.5"], ["--feature_win_step"]),
         (["--audio_sample_rate=22051"], ["--feature_win_", "22051 Hz"]),
@@ -225,3 +233,47 @@ def test_a_program_without_its_packages_says_what_to_do(deepspeech: Program, tmp
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "README" in done.stderr
+
+
+def test_a_scorer_is_looked_at_before_anything_else(
+    native, deepspeech: Program, missing: tuple[str, ...], tmp_path: Path
+):
+    """A mistyped path must not come to light after a week of training; where nothing is tested it does not matter."""
+    (tmp_path / "page.scorer").write_text("<html></html>")
+    for name in ("gone.scorer", "page.scorer"):
+        for flag in ("--test_files=test.csv", "--one_shot_infer=a.wav"):
+            done = deepspeech(*missing, flag, f"--scorer={name}", tensorflow=False)
+            assert done.returncode == 1
+            assert done.stderr.startswith("Error: --scorer_path")
+            assert name in done.stderr
+            assert done.stderr.count("\n") == 1
+    for flags in (["--notest", "--test_files=t.csv"], []):
+        assert "missing.csv" in deepspeech(*missing, "--scorer=gone.scorer", *flags, tensorflow=False).stderr
+
+
+def test_every_decoder_flag_is_taken(native, deepspeech: Program, missing: tuple[str, ...]):
+    flags = *DECODER.split(), "--hot_words=a:1,b c:-1.5", "--test_files=test.csv"
+    done = deepspeech(*missing, *flags, tensorflow=False)
+    lines = done.stderr.splitlines()
+    assert lines[0] == "The test decodes with beam search, width 1, no scorer."
+    assert "missing.csv" in lines[1]
+
+
+def test_without_the_decoder_beam_search_is_missing_only_where_it_is_wanted(
+    deepspeech: Program, missing: tuple[str, ...], tmp_path: Path
+):
+    (tmp_path / "ds_ctcdecoder.py").write_text("raise ModuleNotFoundError\n")
+    program = replace(deepspeech, decoy=tmp_path)
+    done = program(*missing, "--test_files=test.csv", "--beam_width=500", tensorflow=False)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    for words in ("Warning: ", "greedily", "ds_ctcdecoder", "C++ compiler", "bin/make-env.sh"):
+        assert words in lines[0]
+    assert "missing.csv" in lines[1]
+    for flag in ("--scorer_path=my.scorer", "--hot_words=a:1"):
+        done = program(*missing, "--test_files=test.csv", flag, tensorflow=False)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        for words in ("Error: ", "ds_ctcdecoder is not installed", "bin/make-env.sh"):
+            assert words in done.stderr
+    assert "greedily" not in program(*missing, tensorflow=False).stderr, "nothing is tested"

@@ -74,7 +74,11 @@ if [[ $1 == -c ]]; then exec "REAL" "$@"; fi
 echo "$*" >>"LOG"
 if [[ $2 == venv ]]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; fi
 if [[ $2 == pip && -n ${PIP_FAILS:-} ]]; then exit 1; fi
+if [[ $2 == pip && -n ${BUILD_FAILS:-} && ${!#} == ./native_client/python ]]; then echo "no header"; exit 1; fi
 """
+
+
+DECODER = "./native_client/python"
 
 
 class Checkout:
@@ -91,11 +95,16 @@ class Checkout:
         shutil.copy(ROOT / "bin" / "make-env.sh", root / "bin")
         (root / "requirements.txt").write_text("numpy==2\n")
         (root / "requirements_dev.txt").write_text("-r requirements.txt\npytest==9\n")
+        self.decoder = root / "native_client" / "python" / "src" / "decoder.cc"
+        self.decoder.parent.mkdir(parents=True)
+        self.decoder.write_text("int main() {}\n")
+        (root / "native_client" / "tests").mkdir()
 
     def make(self, *args: str, **env: str) -> tuple[int, str, list[str]]:
-        """Exit status, last line on stderr, and what was called: venv or pip's requirements."""
+        """Exit status, last line on stderr, and what was called: venv, or pip with requirements or a folder."""
         self.log.write_text("")
-        done = run(self.root / "bin" / "make-env.sh", *args, **{"PYTHON": str(self.python), **env})
+        settings = {"PYTHON": str(self.python), "CXX": "bash -e", **env}  # any program may pose as the compiler
+        done = run(self.root / "bin" / "make-env.sh", *args, **settings)
         calls = [line.split()[-1] for line in self.log.read_text().splitlines()]
         return done.returncode, (done.stderr.splitlines() or [""])[-1], calls
 
@@ -106,7 +115,7 @@ def checkout(tmp_path):
 
 
 def test_environment_is_made_once(checkout):
-    assert checkout.make() == (0, "", [".venv", "requirements.txt"])
+    assert checkout.make() == (0, "", [".venv", "requirements.txt", DECODER])
     assert checkout.make() == (0, "", [])
     assert checkout.make("requirements.txt", PYTHON="") == (0, "", [])
 
@@ -123,7 +132,7 @@ def test_environment_is_made_anew_when_requirements_change(checkout, changed):
     checkout.make("requirements_dev.txt")
     with (checkout.root / changed).open("a") as file:
         file.write("scipy==1\n")
-    assert checkout.make("requirements_dev.txt") == (0, "", [".venv", "requirements_dev.txt"])
+    assert checkout.make("requirements_dev.txt") == (0, "", [".venv", "requirements_dev.txt", DECODER])
     assert checkout.make("requirements_dev.txt") == (0, "", [])
 
 
@@ -134,15 +143,54 @@ def test_interrupted_installation_is_redone(checkout):
         "bin/make-env.sh: pip could not install requirements.txt (its message is above): "
         "check the network and run this again.",
     )
-    assert checkout.make() == (0, "", [".venv", "requirements.txt"])
+    assert checkout.make() == (0, "", [".venv", "requirements.txt", DECODER])
     checkout.make("requirements_dev.txt", PIP_FAILS="1")  # in the middle of adding
-    assert checkout.make() == (0, "", [".venv", "requirements.txt"])
+    assert checkout.make() == (0, "", [".venv", "requirements.txt", DECODER])
 
 
 def test_environment_whose_interpreter_is_gone_is_made_anew(checkout):
     checkout.make()
     (checkout.root / ".venv" / "bin" / "python").unlink()
-    assert checkout.make() == (0, "", [".venv", "requirements.txt"])
+    assert checkout.make() == (0, "", [".venv", "requirements.txt", DECODER])
+
+
+def test_the_decoder_is_built_again_when_its_sources_change(checkout):
+    checkout.make()
+    checkout.decoder.write_text("int main() { return 0; }\n")
+    assert checkout.make() == (0, "", [DECODER])
+    assert checkout.make() == (0, "", [])
+    checkout.decoder.with_name("more.cc").write_text("")
+    assert checkout.make() == (0, "", [DECODER])
+    (checkout.root / "native_client" / "tests" / "test.cc").write_text("")
+    assert checkout.make() == (0, "", [])
+
+
+@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements_dev.txt"])
+def test_without_a_compiler_only_beam_search_is_missing_until_there_is_one(checkout, requirements):
+    status, message, calls = checkout.make(requirements, CXX="/nowhere/c++ -O2")
+    assert (status, calls) == (0, [".venv", requirements])
+    assert message == (
+        "bin/make-env.sh: beam search is missing, for there is no C++ compiler to build it: install one "
+        "(Debian and Ubuntu: g++ and python3-dev) and run this again."
+    )
+    assert checkout.make(requirements) == (0, "", [DECODER])
+    assert checkout.make(requirements, CXX="/nowhere/c++") == (0, "", [])
+
+
+def test_a_decoder_that_cannot_be_built_ends_only_the_environment_for_development(checkout):
+    status, message, calls = checkout.make(BUILD_FAILS="1")
+    assert (status, calls) == (0, [".venv", "requirements.txt", DECODER])
+    log = checkout.root / ".venv" / "decoder.log"
+    assert message == (
+        f"bin/make-env.sh: beam search is missing, for it could not be built: see {log}, mend that and run this again."
+    )
+    assert log.read_text() == "no header\n"
+    assert checkout.make("requirements_dev.txt", BUILD_FAILS="1") == (
+        1,
+        "bin/make-env.sh: the decoder could not be built, see above: mend that and run this again.",
+        ["requirements_dev.txt", DECODER],
+    )
+    assert checkout.make() == (0, "", [DECODER])
 
 
 def test_a_python_that_does_not_fit_is_one_sentence(checkout):
@@ -167,7 +215,7 @@ def test_another_python_on_the_path_is_found(checkout):
         "it, as in PYTHON=/opt/bin/python3.12."
     )
     shutil.copy(checkout.python, checkout.root / "python3.12")
-    assert checkout.make(PYTHON="", PATH=path) == (0, "", [".venv", "requirements.txt"])
+    assert checkout.make(PYTHON="", PATH=path) == (0, "", [".venv", "requirements.txt", DECODER])
 
 
 def test_requirements_that_are_not_there(checkout):

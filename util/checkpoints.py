@@ -7,6 +7,7 @@ of the training loop. Any tool that reads TensorFlow checkpoints can read it.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -24,6 +25,30 @@ from util.progress import Console
 STATE = "deepspeech/state"
 STATE_FILES = {"train": "checkpoint", "best_dev": "best_dev_checkpoint"}  # as tf.train.latest_checkpoint reads
 RUN_FILE = "run.json"
+
+
+@dataclasses.dataclass
+class State:
+    """Where training stands; saved with every checkpoint, so that a resumed run goes on exactly there."""
+
+    epoch: int = 0  # complete epochs
+    batch: int = 0  # batches of the present epoch that are done
+    step: int = 0  # updates in all
+    target: int = 0  # epochs to do
+    loss_sum: float = 0.0  # of the present epoch
+    n_losses: int = 0
+    validated: int = 0  # epochs with which the validation, if any, is done too
+    elapsed: float = 0.0  # seconds of training over all restarts
+    reduction: float = 1.0  # of the learning rate, at plateaus
+    best: float | None = None  # measure of the best validation
+    best_step: int = -1
+    stale: int = 0  # validations since it improved
+    plan: str = ""  # digest of the present epoch's plan
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the present epoch so far."""
+        return self.loss_sum / max(self.n_losses, 1)
 
 
 class DamagedCheckpointError(CheckpointError):

@@ -28,5 +28,9 @@ def start_devices(inter_op: int, intra_op: int, seed: int, grow_gpu_memory: bool
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, grow_gpu_memory)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"TensorFlow {tf.__version__} on " + (f"{len(gpus)} GPU(s)" if gpus else f"{cores} CPU core(s)")
+    return f"TensorFlow {tf.__version__} on " + (f"{len(gpus)} GPU(s)" if gpus else f"{count_cores()} CPU core(s)")
+
+
+def count_cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -32,6 +32,7 @@ _RETIRED = {
         augmentation_spec_dropout_keeprate augmentation_sparse_warp
         augmentation_freq_and_time_masking augmentation_speed_up_std
         augmentation_pitch_and_tempo_scaling""",
+    "give it to bin/lm_optimizer.py": "lm_alpha_max lm_beta_max n_trials",
     "every validation reports WER, CER and two samples": "display_step",
     "the cluster has no coordinator of its own any more": """
         coord_retries coord_host coord_port iters_per_worker log_traffic horovod""",

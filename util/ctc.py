@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from util import tf
 
@@ -60,14 +59,3 @@ def ctc_loss(logits: Tensor, feature_len: Tensor, labels: Tensor, label_len: Ten
 
     losses = finite_loss(logits)
     return losses, tf.math.is_finite(losses)
-
-
-def greedy_path(logits: Tensor) -> Tensor:
-    """Return the best label of every frame, int32 [batch, time], of logits [time, batch, labels]."""
-    return tf.argmax(tf.transpose(logits, [1, 0, 2]), 2, tf.int32)
-
-
-def collapse(path: NDArray[np.int32], blank: int) -> list[int]:
-    """Merge repeated labels of a path, int32 [time], and drop the blanks (Graves et al. 2006, eq. 2)."""
-    changes = np.flatnonzero(np.diff(path, prepend=-1))
-    return [int(label) for label in path[changes] if label != blank]

@@ -37,3 +37,7 @@ class ScorerError(DeepSpeechError):
 
 class TrainingError(DeepSpeechError):
     """Training cannot go on, for instance because the loss is no longer a number."""
+
+
+class DecoderError(DeepSpeechError):
+    """Beam search is not installed, or cannot read what the network says."""

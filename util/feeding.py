@@ -1,8 +1,4 @@
-"""From CSV rows to padded batches: the check before training, the plan of an epoch, the reading ahead.
-
-A plan is a pure function of lengths, seed and epoch, so that a position in training is two numbers,
-(epoch, batch), and a resumed run sees exactly the batches that were still to come.
-"""
+"""From CSV rows to padded batches: the check before training, and the reading ahead."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import functools
 import hashlib
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,8 +26,10 @@ from util.progress import Console
 from util.text import Alphabet
 
 READERS = 8  # threads; reading waits for the disk more than it computes
-WINDOW_BATCHES = 32  # batches among which utterances are sorted by length before they are cut
 BATCHES_AHEAD = 3  # read while the network trains
+
+Key = tuple[int, float]  # position of an utterance in its set, and its loss
+Scored = tuple[Key, NDArray[Any]]  # ..and what the network says, [time, ..]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,6 +153,32 @@ def load_corpus(
     return corpus
 
 
+def load_sets(
+    wanted: Mapping[str, tuple[Sequence[Sequence[str]], int]],
+    alphabet: Alphabet,
+    features: FeatureSet,
+    console: Console,
+    strict: bool,
+    report: Path | None,
+) -> dict[str, list[Corpus]]:
+    """Read and check the sets of every purpose; see `load_corpus` and `report_faults`.
+
+    Args:
+        wanted: for each purpose the CSV files of every set, and its limit.
+        alphabet: the labels of the network.
+        features: the feature set.
+        console: told what is found.
+        strict: refuse any fault.
+        report: the CSV for the faults; None: write nothing.
+    """
+    sets = {
+        purpose: [load_corpus(paths, alphabet, features, limit, console) for paths in groups]
+        for purpose, (groups, limit) in wanted.items()
+    }
+    report_faults([corpus for group in sets.values() for corpus in group], strict, report, console)
+    return sets
+
+
 def report_faults(corpora: Sequence[Corpus], strict: bool, path: Path | None, console: Console) -> None:
     """Write the faults of all sets to a CSV and refuse what cannot be worked with.
 
@@ -217,55 +241,6 @@ def _check(
     return Sample(utterance, np.array(labels, np.int32), n_frames, info.duration_s)
 
 
-def plan_batches(
-    n_frames: Sequence[int], batch_size: int, batch_frames: int = 0, *, descending: bool = False
-) -> list[list[int]]:
-    """Cut a set into batches in order of length, which is the order that pads least.
-
-    Args:
-        n_frames: length of every utterance.
-        batch_size: utterances per batch at most.
-        batch_frames: frames per batch at most, padding included; 0 for no such limit. A single
-            utterance longer than it makes a batch of its own.
-        descending: longest first.
-
-    Returns:
-        Positions of the utterances of each batch; every utterance is in exactly one.
-    """
-    order = np.argsort(np.asarray(n_frames, np.int64), kind="stable")
-    return _cut(order[::-1] if descending else order, n_frames, batch_size, batch_frames)
-
-
-def plan_epoch(n_frames: Sequence[int], batch_size: int, batch_frames: int, seed: int, epoch: int) -> list[list[int]]:
-    """Plan a training epoch: shuffled, in batches of like length.
-
-    The utterances are shuffled, sorted by length within windows of `WINDOW_BATCHES` batches, cut, and
-    the batches shuffled: little padding, and different companions in every epoch. Arguments and result
-    as of `plan_batches`.
-    """
-    random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(n_frames))
-    window = WINDOW_BATCHES * batch_size
-    batches: list[list[int]] = []
-    for start in range(0, len(order), window):
-        part = sorted(order[start : start + window].tolist(), key=lambda member: n_frames[member])
-        batches += _cut(part, n_frames, batch_size, batch_frames)
-    return [batches[place] for place in random.permutation(len(batches))]
-
-
-def _cut(order: Sequence[int] | NDArray[np.int64], n_frames: Sequence[int], size: int, budget: int) -> list[list[int]]:
-    batches: list[list[int]] = []
-    longest = 0
-    for member in map(int, order):
-        longest = max(longest, n_frames[member])
-        full = not batches or len(batches[-1]) == size
-        if full or (budget and (len(batches[-1]) + 1) * longest > budget):
-            batches.append([])
-            longest = n_frames[member]
-        batches[-1].append(member)
-    return batches
-
-
 def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console) -> Iterator[Batch]:
     """Read the batches of a plan in order, a few ahead of the one in use.
 
@@ -294,6 +269,41 @@ def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console
                     ahead.append(pool.submit(read_batch, corpus, members))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def score_batches(
+    step: Callable[..., Any], corpus: Corpus, plan: Sequence[Sequence[int]], console: Console
+) -> Iterator[Scored]:
+    """Run the batches of a plan through a step of the network.
+
+    Args:
+        step: takes `Batch.tensors`; returns losses [batch], outputs [batch, time, ..] and lengths [batch].
+        corpus: the set.
+        plan: positions in it, batch by batch.
+        console: shows how far it is, and is told of unreadable files.
+
+    Yields:
+        Key of each utterance, and its outputs [time, ..].
+    """
+    with console.track(f"Scoring {corpus.name}", len(plan)) as tracker:
+        for batch in read_batches(corpus, plan, console):
+            if batch.members:
+                losses, outputs, lengths = (result.numpy() for result in step(*batch.tensors))
+                for row, member in enumerate(batch.members):
+                    yield (member, float(losses[row])), outputs[row, : lengths[row]]
+            tracker.advance()
+
+
+def read_recording(path: str, features: FeatureSet) -> NDArray[np.int16]:
+    """Read the samples, int16 [samples], of one audio file.
+
+    Raises:
+        AudioError: it cannot be read, or is too short for one feature vector.
+    """
+    samples = read_audio(path, features.sample_rate)
+    if not features.frames(len(samples)):
+        raise AudioError(f"{path} is shorter than one analysis window of {features.window_ms:g} ms.")
+    return samples
 
 
 def read_batch(corpus: Corpus, members: Sequence[int]) -> Batch:

@@ -13,7 +13,7 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from util import tf
-from util.errors import DataError
+from util.errors import DataError, UsageError
 from util.files import write_atomically
 
 
@@ -115,18 +115,21 @@ def pick_samples(samples: Iterable[Sample], count: int) -> tuple[list[Sample], l
     )
 
 
-def format_report(name: str, samples: Sequence[Sample], count: int) -> list[str]:
+def format_report(name: str, samples: Sequence[Sample], count: int, greedy: Sequence[Sample] = ()) -> list[str]:
     """Return the lines that tell how a test went.
 
     Args:
         name: of the test set, for the first line.
         samples: all of the set.
         count: how many of the best, median and worst to show.
+        greedy: the same utterances decoded greedily; their rates show what the beam search brings.
     """
     lines = [
         f"Test on {name} - WER: {word_error_rate(samples):.6f}, "
         f"CER: {character_error_rate(samples):.6f}, loss: {mean_loss(samples):.6f}"
     ]
+    if greedy and greedy != samples:
+        lines.append(f"  Greedily - WER: {word_error_rate(greedy):.6f}, CER: {character_error_rate(greedy):.6f}")
     for title, group in zip(("Best", "Median", "Worst"), pick_samples(samples, count), strict=True):
         if group:
             lines.append(f"{title} by WER:")
@@ -138,6 +141,16 @@ def format_report(name: str, samples: Sequence[Sample], count: int) -> list[str]
                 f'    res: "{sample.hypothesis}"',
             ]
     return lines
+
+
+def check_log_pattern(pattern: str) -> None:
+    """Refuse (UsageError) a printf pattern that does not take date, set and WER; an empty one is none."""
+    try:
+        _ = pattern and pattern % ("date", "set", 0.5)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"--wer_log_pattern '{pattern}' does not take date, set and WER as '%s %s %s' does: {error}."
+        ) from error
 
 
 def samples_to_json(samples: Iterable[Sample]) -> list[dict[str, Any]]:
