@@ -48,6 +48,9 @@ def main() -> int:
     except DeepSpeechError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return error.exit_status
+    except ModuleNotFoundError as error:
+        print(f"{parser.prog}: {error}: run `. .venv/bin/activate`, or see README.md", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
