@@ -48,6 +48,9 @@ def main() -> int:
     except DeepSpeechError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return error.exit_status
+    except ModuleNotFoundError as error:
+        print(f"{parser.prog}: {error}: run `. .venv/bin/activate`, or see README.md", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
@@ -79,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--default_alpha", type=float, default=0.931289039105002, help="weight of the language model (%(default)s)")
     add("--default_beta", type=float, default=1.1834137581510284, help="reward for each word (%(default)s)")
     add("--memory", default="1G", help="for buffers, as in 500M, 4G or 50%% (%(default)s)")
-    add("--temp_dir", type=Path, help="for temporary files, several times the text's size (the output's folder)")
+    add("--temp_dir", type=Path, help="for temporary files, 10 to 25 times the text's size (the output's folder)")
     return parser
 
 

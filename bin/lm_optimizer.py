@@ -23,10 +23,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from util import decoding, metrics
+try:
+    from util import decoding, metrics
+except ModuleNotFoundError:
+    sys.exit("The Python packages are not installed here: run `. .venv/bin/activate`, or see README.md.")
 from util.errors import DeepSpeechError
 from util.progress import Console, duration
 
+AT_THE_EDGE = 0.9  # of the limits
 TOGETHER = 256  # utterances padded to one length and decoded in one call
 
 
@@ -123,6 +127,9 @@ def tune(output: decoding.AcousticOutput, arguments: argparse.Namespace, console
         best = min(tried, key=lambda pair: tried[pair])
         print(f"Best of {len(tried)} pairs in {duration(time.monotonic() - began)}: {name} {tried[best]:.6f} with")
         print(f"  --scorer_path {flags['scorer_path']} --lm_alpha {best[0]:g} --lm_beta {best[1]:g}")
+        for flag, value, limit in zip(("--lm_alpha_max", "--lm_beta_max"), best, limits, strict=True):
+            if value > AT_THE_EDGE * limit:
+                console.warn(f"the best is at the edge of what was tried: a greater {flag} may find a better one.")
     return status
 
 

@@ -337,7 +337,7 @@ def test_sources_of_any_kind_give_the_same_file(corpus, tmp_path):
 
 def test_words_the_alphabet_cannot_write_are_told(corpus, tmp_path):
     output = tmp_path / "my.scorer"
-    corpus.write_text("Das Caf\u00e9\n" + CORPUS)
+    corpus.write_text("Das Café\n" + CORPUS)
     done = build("--text", corpus, "--alphabet", ALPHABET, "--output", output)
     assert done.returncode == 0
     assert "Warning: 2 words, 5.9% of the text, have characters outside the alphabet" in done.stderr

@@ -14,8 +14,8 @@
 namespace deepspeech {
 namespace {
 
-constexpr double kNegligible = 1e-290;      // relative to the best prefix; smaller numbers would lose their precision
-constexpr double kSilence = 0.999;          // as in 0.9.3: until the blank is less probable than this, nothing begins
+constexpr double kNegligible = 1e-290;  // relative to the best prefix; smaller numbers would lose their precision
+constexpr double kSilence = 0.999;      // as in 0.9.3: until the blank is less probable than this, nothing begins
 constexpr int kFramesBetweenCommits = 64;
 
 double BoundedExp(double logarithm) { return std::exp(std::max(logarithm, -600.0)); }
@@ -52,7 +52,9 @@ BeamSearch::BeamSearch(std::shared_ptr<const Alphabet> alphabet, SearchOptions o
     outside_penalty_ = is_strict_ ? 0 : BoundedExp(-*weights_->oov_penalty);
     outside_charge_ = weights_->outside_charge;
     word_bound_ = std::exp(weights_->beta);
+    is_plain_ = is_strict_ && !scorer_->is_bytes();
   }
+  is_plain_ = is_plain_ && !hot_words_;
   label_probability_.resize(alphabet_->size());
   most_steps_ = 2 * options_.beam_width + 64;
 
@@ -94,15 +96,7 @@ void BeamSearch::AdvanceFrame(const float* frame) {
     ChooseLabels(frame);
     KeepPrefixes(frame);
     RankLabels();
-    for (const int32_t id : beam_) {
-      if (scorer_) {
-        ExtendByDictionary(id);
-        if (!is_strict_ || hot_words_) ExtendOutside(id);
-        if (!scorer_->is_bytes()) ExtendBySpace(id);
-      } else {
-        ExtendFreely(id);
-      }
-    }
+    ExtendPrefixes();
     SelectBeam();
     if (frame_ % kFramesBetweenCommits == 0) CommitStart();
   }
@@ -144,13 +138,13 @@ void BeamSearch::KeepPrefixes(const float* frame) {
       repeated = prefix.in_label * (frame[prefix.label] + static_cast<double>(FLT_MIN)) * scale_;
       if (prefix.parent >= 0 && prefixes_[prefix.parent].in_beam) {
         const Prefix& parent = prefixes_[prefix.parent];
-        stepped = (parent.label == prefix.label ? parent.in_blank : parent.total) *
-                  label_probability_[prefix.label] * prefix.factor;
+        stepped = (parent.label == prefix.label ? parent.in_blank : parent.total) * label_probability_[prefix.label] *
+                  prefix.factor;
         // as in 0.9.3: the time of a label is that of its strongest beginning
         if (stepped > repeated && stepped + repeated >= stayed) heard_again_.emplace_back(id, parent.onsets);
       }
     }
-    kept_.push_back({stayed, repeated + stepped});
+    kept_.push_back({stayed, repeated + stepped, prefix.total, prefix.total * prefix.word_factor});
     least = std::min(least, kept_.back().total());
     best_total_ = std::max(best_total_, prefix.total);
   }
@@ -163,9 +157,7 @@ void BeamSearch::RankLabels() {
   for (int32_t label = 0; label < blank_; ++label) {
     if (has_words && label == space_) continue;  // see ExtendBySpace
     const double probability = label_probability_[label];
-    // outside the dictionary and at the end of a character factors can be anything
-    const bool is_bounded = !scorer_ || (has_words && is_strict_ && !hot_words_);
-    if (probability > 0 && (!is_bounded || best_total_ * probability * hot_bound_ >= threshold_)) {
+    if (probability > 0 && (!is_plain_ || best_total_ * probability >= threshold_)) {
       ranked_.emplace_back(probability, label);
     }
   }
@@ -173,6 +165,30 @@ void BeamSearch::RankLabels() {
 }
 
 // ------------------------------------------------------------------------------------------------- steps to labels
+
+// Most prefixes are too improbable for any step; they are passed over without a look at them.
+void BeamSearch::ExtendPrefixes() {
+  const auto list_reaching = [this](double Kept::* probability, double factor) {
+    reaching_.resize(beam_.size());
+    size_t count = 0;
+    for (size_t i = 0; i < beam_.size(); ++i) {
+      reaching_[count] = beam_[i];
+      count += kept_[i].*probability * factor >= threshold_;
+    }
+    reaching_.resize(count);
+  };
+  if (!ranked_.empty()) {
+    list_reaching(&Kept::to_letters, is_plain_ ? ranked_[0].first : HUGE_VAL);
+    for (const int32_t id : reaching_) scorer_ ? ExtendByDictionary(id) : ExtendFreely(id);
+    if (scorer_ && (!is_strict_ || hot_words_)) {
+      for (const int32_t id : reaching_) ExtendOutside(id);
+    }
+  }
+  if (scorer_ && !scorer_->is_bytes()) {
+    list_reaching(&Kept::to_space, label_probability_[space_] * hot_bound_);
+    for (const int32_t id : reaching_) ExtendBySpace(id);
+  }
+}
 
 void BeamSearch::ExtendFreely(int32_t id) {
   const double total = prefixes_[id].total;
@@ -185,8 +201,7 @@ void BeamSearch::ExtendFreely(int32_t id) {
 void BeamSearch::ExtendByDictionary(int32_t id) {
   const Prefix& prefix = prefixes_[id];
   const bool is_bytes = scorer_->is_bytes();
-  if (prefix.node == kOutside || ranked_.empty()) return;
-  if (!is_bytes && prefix.total * ranked_[0].first * hot_bound_ < threshold_) return;
+  if (prefix.node == kOutside) return;
   const Dictionary& dictionary = scorer_->dictionary();
   const double total = prefix.total;
   const float* letter_factors = weights_->letter_factor.empty() ? nullptr : weights_->letter_factor.data();
@@ -229,11 +244,6 @@ void BeamSearch::ExtendOutside(int32_t id) {
 }
 
 void BeamSearch::ExtendBySpace(int32_t id) {
-  const Prefix& prefix = prefixes_[id];
-  if (prefix.word_context == kImpossible || prefix.label < 0 || prefix.label == space_) return;
-  const double probability = prefix.total * label_probability_[space_];
-  const bool is_asked = prefix.word_context != kNone;
-  if (probability * (is_asked ? prefix.word_factor : word_bound_ / prefix.charged) * hot_bound_ < threshold_) return;
   if (CompleteWord(id)) ExtendTo(id, space_, Dictionary::kRoot, prefixes_[id].word_factor, 1);
 }
 
@@ -353,8 +363,10 @@ int32_t BeamSearch::Enter(const Step& step) {
     prefix.charged = step.charged;
     prefix.hot_state = step.hot_state;
     prefix.missing_bytes = step.missing_bytes;
-    const bool is_strict_word = scorer_ && is_strict_ && !hot_words_ && !scorer_->is_bytes();
-    if (is_strict_word && !scorer_->dictionary().is_word(step.node)) prefix.word_context = kImpossible;
+    if (scorer_ && step.label != space_) {
+      const bool may_end = !is_strict_ || hot_words_ || scorer_->dictionary().is_word(step.node);
+      prefix.word_factor = may_end ? word_bound_ / step.charged : 0;
+    }
     if (step.fresh_context >= 0) {
       prefix.context = NewContext(fresh_contexts_[static_cast<size_t>(step.fresh_context)]);
     } else if (step.context >= 0) {

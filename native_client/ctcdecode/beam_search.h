@@ -15,17 +15,17 @@ namespace deepspeech {
 
 struct SearchOptions {
   size_t beam_width = 500;
-  double cutoff_prob = 1.0;   // new labels are taken from the most probable ones that together have this probability,
-  size_t cutoff_top_n = 40;   // and from this many at most
+  double cutoff_prob = 1.0;  // new labels are taken from the most probable ones that together have this probability,
+  size_t cutoff_top_n = 40;  // and from this many at most
   std::shared_ptr<const Scorer> scorer;    // none: any sequence of labels, all equally likely before they are heard
   std::shared_ptr<const Weights> weights;  // with a scorer
   std::shared_ptr<const HotWords> hot_words;
 };
 
 struct Candidate {
-  std::vector<int> tokens;      // label ids
-  std::vector<int> timesteps;   // frame in which each was first heard
-  double confidence;            // ln of the probability of all alignments, weighted by the scorer
+  std::vector<int> tokens;     // label ids
+  std::vector<int> timesteps;  // frame in which each was first heard
+  double confidence;           // ln of the probability of all alignments, weighted by the scorer
 };
 
 // Finds the most probable label sequences of CTC output (Graves et al. 2006) by prefix beam search (Hannun et al. 2014,
@@ -51,29 +51,30 @@ class BeamSearch {
   // A label sequence, as its last label and the sequence before. One that has left the beam stays as long as longer
   // ones need it. What every frame looks at comes first, in one line of the cache.
   struct alignas(64) Prefix {
-    double total = 0;       // probability of being here: in_blank + in_label
-    double in_blank = 0;    // of the alignments that end with a blank
-    double in_label = 0;    // of those that end with the last label
-    double factor = 1;      // of language model and hot words, on the step from the parent
-    uint64_t children = 0;  // labels of the children modulo 64; where the bit is clear there is no child
+    double total = 0;        // probability of being here: in_blank + in_label
+    double in_blank = 0;     // of the alignments that end with a blank
+    double in_label = 0;     // of those that end with the last label
+    double factor = 1;       // of language model and hot words, on the step from the parent
+    double word_factor = 0;  // of the language model, for a space behind; a bound as long as nobody has asked
     int32_t parent = kNone;
     int32_t label = kNone;
     uint32_t node = Dictionary::kRoot;  // or kOutside
-    int32_t word_context = kNone;       // of the next word: kNone: nobody has asked, kImpossible: no word ends here
     float charged = 1;                  // by look-ahead, since the present word began
-    int8_t missing_bytes = 0;           // until the character is complete, in bytes mode
+    int32_t onsets = kNone;
+    int8_t missing_bytes = 0;  // until the character is complete, in bytes mode
     bool in_beam = false;
 
-    double word_factor = 0;  // of the language model for the end of the present word, once somebody has asked
+    uint64_t children = 0;  // labels of the children modulo 64; where the bit is clear there is no child
     int32_t first_child = kNone, next_sibling = kNone;
-    int32_t context = kNone;  // of the present word
+    int32_t context = kNone;       // of the present word
+    int32_t word_context = kNone;  // of the next word: kNone: nobody has asked, kImpossible: no word ends here
     int32_t hot_state = 0;
-    int32_t onsets = kNone;
   };
 
-  // What a prefix in the beam has after a frame.
+  // What a prefix in the beam has after a frame, and what it gives to others.
   struct Kept {
     double in_blank, in_label;
+    double to_letters, to_space;  // greatest probability of a step, but for that of the label
     double total() const { return in_blank + in_label; }
   };
 
@@ -108,6 +109,7 @@ class BeamSearch {
   void ChooseLabels(const float* frame);
   void KeepPrefixes(const float* frame);
   void RankLabels();
+  void ExtendPrefixes();
   void ExtendFreely(int32_t id);
   void ExtendByDictionary(int32_t id);
   void ExtendOutside(int32_t id);
@@ -141,11 +143,12 @@ class BeamSearch {
   const Weights* const weights_;
   const HotWords* const hot_words_;
   const int blank_, space_;
-  bool is_strict_ = true;      // only words of the dictionary
-  double outside_penalty_ = 0; // a factor
-  float outside_charge_ = 1;   // what look-ahead charges outside the dictionary
-  double hot_bound_ = 1;       // greatest factor of hot words on a step
-  double word_bound_ = 1;      // and of the language model at the end of a word, look-ahead aside
+  bool is_strict_ = true;       // only words of the dictionary
+  bool is_plain_ = true;        // letters have factors of at most 1: neither hot words nor bytes nor words outside
+  double outside_penalty_ = 0;  // a factor
+  float outside_charge_ = 1;    // what look-ahead charges outside the dictionary
+  double hot_bound_ = 1;        // greatest factor of hot words on a step
+  double word_bound_ = 1;       // and of the language model at the end of a word, look-ahead aside
 
   std::vector<Prefix> prefixes_;
   std::vector<Context> contexts_;
@@ -160,13 +163,14 @@ class BeamSearch {
   double log_scale_ = 0;  // ln of what those before were divided by
 
   // Of the present frame:
-  std::vector<double> label_probability_;             // [label], 0 for those that are cut off
-  std::vector<std::pair<double, int32_t>> ranked_;    // probability and label, most probable first
-  double best_total_ = 0;                             // of the beam before the frame
-  double threshold_ = 0;                              // below it nothing gets into the beam
-  std::vector<Kept> kept_;                            // by the place in the beam
+  std::vector<double> label_probability_;           // [label], 0 for those that are cut off
+  std::vector<std::pair<double, int32_t>> ranked_;  // probability and label, most probable first
+  double best_total_ = 0;                           // of the beam before the frame
+  std::vector<int32_t> reaching_;                   // prefixes with steps that may get into the beam
+  double threshold_ = 0;                            // below it nothing gets into the beam
+  std::vector<Kept> kept_;                          // by the place in the beam
   std::vector<Step> steps_;
-  size_t most_steps_ = 0;                             // before the threshold is raised
+  size_t most_steps_ = 0;  // before the threshold is raised
   std::vector<Scorer::State> fresh_contexts_;
   std::vector<std::pair<int32_t, int32_t>> heard_again_;  // prefix, and the onsets before its last label
   std::vector<std::pair<double, int32_t>> ranking_;

@@ -15,7 +15,8 @@ HotWords::HotWords(const std::vector<std::pair<std::string, double>>& boosts, co
                   "; expected a number from -100 to 100.");
     }
     if (phrase.empty() || phrase.front() == ' ' || phrase.back() == ' ' || phrase.find("  ") != std::string::npos) {
-      throw Error("The hot word '" + phrase + "' is empty or has spaces to spare; expected words with one space between.");
+      throw Error("The hot word '" + phrase +
+                  "' is empty or has spaces to spare; expected words with one space between.");
     }
     std::vector<int> pattern = alphabet.Encode(phrase);
     if (space_ >= 0) {

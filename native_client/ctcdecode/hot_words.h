@@ -12,8 +12,8 @@ namespace deepspeech {
 // Words and phrases whose probability is raised (or lowered) once for each time they are written.
 //
 // An automaton over labels that finds all of them at once (Aho and Corasick 1975). Where the alphabet has a space, a
-// phrase counts between word boundaries only, the beginning and the end of the utterance being such. A positive boost is
-// given letter by letter and taken back where the phrase breaks off, so that it helps the phrase into the beam.
+// phrase counts between word boundaries only, the beginning and the end of the utterance being such. A positive boost
+// is given letter by letter and taken back where the phrase breaks off, so that it helps the phrase into the beam.
 class HotWords {
  public:
   // Args:
@@ -32,9 +32,7 @@ class HotWords {
   bool IsWholeWord(int32_t state) const;
 
   // Returns the logarithm of what a step multiplies the probability with.
-  double Step(int32_t from, int32_t to) const {
-    return states_[to].gain + states_[to].credit - states_[from].credit;
-  }
+  double Step(int32_t from, int32_t to) const { return states_[to].gain + states_[to].credit - states_[from].credit; }
   // Returns the same for the end of the utterance.
   double End(int32_t state, int last_label) const;
   // The greatest value of Step.

@@ -226,8 +226,8 @@ class Checker {
   // The n-grams behind a word or an n-gram are those from its pointer to the next one's.
   void CheckPointer(uint64_t pointer, uint64_t* last, size_t n) const {
     if (pointer < *last || pointer > counts_[n + 1]) {
-      file_.Damaged("a " + std::to_string(n + 1) + "-gram of its language model points to no " +
-                    std::to_string(n + 2) + "-gram");
+      file_.Damaged("a " + std::to_string(n + 1) + "-gram of its language model points to no " + std::to_string(n + 2) +
+                    "-gram");
     }
     *last = pointer;
   }
@@ -269,8 +269,8 @@ class Checker {
     int chopped = 0;
     int64_t least = std::numeric_limits<int64_t>::max();
     for (int chop = 0; chop <= most; ++chop) {
-      const int64_t change = static_cast<int64_t>((greatest >> (*inline_bits - chop)) * 64) -
-                             static_cast<int64_t>(entries) * chop;
+      const int64_t change =
+          static_cast<int64_t>((greatest >> (*inline_bits - chop)) * 64) - static_cast<int64_t>(entries) * chop;
       if (change < least) {
         least = change;
         chopped = chop;

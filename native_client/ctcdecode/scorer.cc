@@ -24,7 +24,8 @@ void CheckAlphabet(const std::string& path, const ScorerFile& file, const Alphab
                 (alphabet.is_bytes() ? "UTF-8 bytes" : "those of an alphabet") + ": build a scorer for this network.");
   }
   if (!file.is_bytes && alphabet.space() < 0) {
-    throw Error("The scorer " + path + " is made of words, and the alphabet has no space to part them: add it to the "
+    throw Error("The scorer " + path +
+                " is made of words, and the alphabet has no space to part them: add it to the "
                 "alphabet, or use a network with UTF-8 bytes.");
   }
   if (!file.is_bytes && file.alphabet && *file.alphabet != Join(alphabet.labels())) {

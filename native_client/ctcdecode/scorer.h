@@ -45,7 +45,9 @@ class Scorer {
                                              bool look_ahead) const;
 
   // Returns the model's number of a word, 0 for one it does not know.
-  uint32_t Word(std::string_view text) const { return model_->BaseVocabulary().Index(StringPiece(text.data(), text.size())); }
+  uint32_t Word(std::string_view text) const {
+    return model_->BaseVocabulary().Index(StringPiece(text.data(), text.size()));
+  }
 
   // Returns ln P(word | context), `context` being at most `order` - 1 words, and the context behind the word.
   double Score(const State& context, uint32_t word, State* next) const;

@@ -29,10 +29,12 @@ void RefuseOtherKinds(const InputFile& file) {
   const std::string path = file.path();
   if (begin.compare(0, 16, "mmap lm http://k") == 0) return;
   if (begin.compare(0, 10, "1414678853") == 0 || begin.compare(0, 4, "EIRT") == 0) {
-    throw Error(path + " is the trie of a DeepSpeech before 0.7, which had its language model in a second file; scorers "
+    throw Error(path +
+                " is the trie of a DeepSpeech before 0.7, which had its language model in a second file; scorers "
                 "of 0.7 and later are read: build one from the text with bin/build_scorer.py.");
   }
-  if (begin.compare(4, 4, "TFL3") == 0) throw Error(path + " is an acoustic model, not a scorer; give it as the model.");
+  if (begin.compare(4, 4, "TFL3") == 0)
+    throw Error(path + " is an acoustic model, not a scorer; give it as the model.");
   if (begin.find("\\data\\") != std::string::npos) {
     throw Error(path + " is a language model as text (ARPA), not a scorer: package it with bin/build_scorer.py.");
   }
@@ -71,7 +73,8 @@ class Reader {
 
   void ReadTrailer() {
     if (at_ == file_.size()) {
-      throw Error(file_.path() + " is a bare KenLM model without a dictionary: make a scorer of it with "
+      throw Error(file_.path() +
+                  " is a bare KenLM model without a dictionary: make a scorer of it with "
                   "data/lm/generate_scorer_package --lm.");
     }
     if (file_.size() - at_ < kTrailerSize) file_.Damaged("it ends behind its language model");
@@ -149,7 +152,8 @@ class Reader {
     for (const Automaton::State& state : result_.dictionary.states) {
       const auto first = result_.dictionary.arcs.begin() + state.first_arc, last = first + state.n_arcs;
       const auto repeated = [](const Automaton::Arc& a, const Automaton::Arc& b) { return a.label >= b.label; };
-      if (std::adjacent_find(first, last, repeated) != last) file_.Damaged("the arcs of its dictionary are out of order");
+      if (std::adjacent_find(first, last, repeated) != last)
+        file_.Damaged("the arcs of its dictionary are out of order");
     }
   }
 
@@ -158,8 +162,9 @@ class Reader {
     if (NextString(8) != kExtensionMagic) file_.Damaged("something unknown follows its dictionary");
     const uint32_t version = Next<uint32_t>();
     if (version != 1) {
-      throw Error("The scorer " + file_.path() + " has an extension of version " + std::to_string(version) +
-                  ", and version 1 is read: it was made by a newer DeepSpeech; use that one, or build it with this one.");
+      throw Error(
+          "The scorer " + file_.path() + " has an extension of version " + std::to_string(version) +
+          ", and version 1 is read: it was made by a newer DeepSpeech; use that one, or build it with this one.");
     }
     const uint32_t size = Next<uint32_t>();
     if (size > file_.size() - at_) file_.Damaged("its alphabet is longer than the file");

@@ -33,7 +33,8 @@ struct ScorerFile {
 };
 
 // Reads and checks a scorer of format 6 (DeepSpeech 0.7 to 0.9.3, Coqui STT 1.x, and ours, which add an alphabet and a
-// checksum). Nothing in the file is trusted: afterwards KenLM may map it. Throws Error; files of another kind are named.
+// checksum). Nothing in the file is trusted: afterwards KenLM may map it. Throws Error; files of another kind are
+// named.
 ScorerFile ReadScorerFile(const std::string& path);
 
 }  // namespace deepspeech

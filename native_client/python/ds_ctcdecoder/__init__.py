@@ -74,45 +74,45 @@ class Alphabet:
         """The labels in the order of their ids; bytes that are no character by themselves as U+FFFD."""
         return [_text(label) for label in self._native.labels]
 
-    def GetSize(self) -> int:  # noqa: N802
+    def GetSize(self) -> int:
         """Return the number of labels, the blank not counted."""
         return int(self._native.size)
 
-    def GetSpaceLabel(self) -> int:  # noqa: N802
+    def GetSpaceLabel(self) -> int:
         """Return the id of the space, -2 if there is none."""
         return self._native.space if self._native.space >= 0 else -2
 
-    def IsSpace(self, label: int) -> bool:  # noqa: N802
+    def IsSpace(self, label: int) -> bool:
         """Tell whether an id is that of the space."""
         return 0 <= label == self._native.space
 
-    def CanEncodeSingle(self, text: str) -> bool:  # noqa: N802
+    def CanEncodeSingle(self, text: str) -> bool:
         """Tell whether `text` is a label."""
         return text.encode() in self._native.labels
 
-    def CanEncode(self, text: str) -> bool:  # noqa: N802
+    def CanEncode(self, text: str) -> bool:
         """Tell whether `text` can be written with the labels."""
         return bool(self._native.can_encode(text.encode()))
 
-    def EncodeSingle(self, text: str) -> int:  # noqa: N802
+    def EncodeSingle(self, text: str) -> int:
         """Return the id of a label."""
         if not self.CanEncodeSingle(text):
             raise ValueError(f"{text!r} is no label of the alphabet.")
         return int(self._native.labels.index(text.encode()))
 
-    def Encode(self, text: str) -> list[int]:  # noqa: N802
+    def Encode(self, text: str) -> list[int]:
         """Return the ids of the labels of `text`."""
         return list(self._native.encode(text.encode()))
 
-    def DecodeSingle(self, label: int) -> str:  # noqa: N802
+    def DecodeSingle(self, label: int) -> str:
         """Return the label of an id."""
         return self.Decode([label])
 
-    def Decode(self, labels: Sequence[int]) -> str:  # noqa: N802
+    def Decode(self, labels: Sequence[int]) -> str:
         """Return the text of label ids."""
         return _text(self._native.decode([int(label) for label in labels]))
 
-    def Serialize(self) -> bytes:  # noqa: N802
+    def Serialize(self) -> bytes:
         """Return the labels as 0.9.3 stores them in models: little-endian 16-bit counts, ids and lengths."""
         labels = self._native.labels
         numbers = [(i, len(label)) for i, label in enumerate(labels)]
@@ -121,7 +121,7 @@ class Alphabet:
         entries = [np.array(pair, "<u2").tobytes() + label for pair, label in zip(numbers, labels, strict=True)]
         return np.array(len(labels), "<u2").tobytes() + b"".join(entries)
 
-    def Deserialize(self, data: bytes, size: int | None = None) -> int:  # noqa: N802
+    def Deserialize(self, data: bytes, size: int | None = None) -> int:
         """Become the alphabet that `Serialize` gave; return 0.
 
         Raises:
@@ -233,7 +233,7 @@ def ctc_beam_search_decoder(
     cutoff_prob: float = 1.0,
     cutoff_top_n: int = 40,
     scorer: Scorer | None = None,
-    hot_words: Mapping[str | bytes, float] = {},  # noqa: B006 - as in 0.9.3, and never written to
+    hot_words: Mapping[str | bytes, float] = {},
     num_results: int = 1,
     *,
     look_ahead: bool = False,
@@ -260,7 +260,14 @@ def ctc_beam_search_decoder(
         ValueError: an argument is wrong.
     """
     stream = Stream(
-        alphabet, beam_size, cutoff_prob, cutoff_top_n, scorer, hot_words, look_ahead=look_ahead, oov_penalty=oov_penalty
+        alphabet,
+        beam_size,
+        cutoff_prob,
+        cutoff_top_n,
+        scorer,
+        hot_words,
+        look_ahead=look_ahead,
+        oov_penalty=oov_penalty,
     )
     stream.feed(probs_seq)
     return [(result.confidence, result.transcript) for result in stream.finish(num_results)]
@@ -275,32 +282,34 @@ def ctc_beam_search_decoder_batch(
     cutoff_prob: float = 1.0,
     cutoff_top_n: int = 40,
     scorer: Scorer | None = None,
-    hot_words: Mapping[str | bytes, float] = {},  # noqa: B006 - as in 0.9.3, and never written to
+    hot_words: Mapping[str | bytes, float] = {},
     num_results: int = 1,
     *,
     look_ahead: bool = False,
     oov_penalty: float | None = None,
 ) -> list[list[tuple[float, str]]]:
-    """Decode utterances on several threads; arguments as of `ctc_beam_search_decoder`, and
+    """Decode utterances on several threads.
 
-    Args:
-        probs_seq: [batch, time, n_labels + 1].
-        seq_lengths: [batch], frames of each utterance.
-        num_processes: threads.
+    What is not described here is as for `ctc_beam_search_decoder`: `probs_seq` is [batch, time, n_labels + 1],
+    `seq_lengths` [batch] has the frames of each utterance, `num_processes` is the number of threads.
 
     Returns:
-        A list as of `ctc_beam_search_decoder` for each utterance.
+        A list as that of `ctc_beam_search_decoder` for each utterance.
     """
     settings = _settings(alphabet, beam_size, cutoff_prob, cutoff_top_n, scorer, hot_words, look_ahead, oov_penalty)
     lengths = [_count("seq_lengths", length, least=0) for length in seq_lengths]
     batch = _decoder.decode_batch(
-        settings, _frames(probs_seq, 3), lengths, _count("num_results", num_results), _count("num_processes", num_processes)
+        settings,
+        _frames(probs_seq, 3),
+        lengths,
+        _count("num_results", num_results),
+        _count("num_processes", num_processes),
     )
     return [[(confidence, _text(text)) for confidence, text, _, _ in results] for results in batch]
 
 
 class Stream:
-    """Decodes an utterance while it arrives; arguments as of `ctc_beam_search_decoder`."""
+    """Decodes an utterance while it arrives; arguments and errors as of `ctc_beam_search_decoder`."""
 
     def __init__(
         self,
@@ -309,7 +318,7 @@ class Stream:
         cutoff_prob: float = 1.0,
         cutoff_top_n: int = 40,
         scorer: Scorer | None = None,
-        hot_words: Mapping[str | bytes, float] = {},  # noqa: B006 - never written to
+        hot_words: Mapping[str | bytes, float] = {},
         *,
         look_ahead: bool = False,
         oov_penalty: float | None = None,

@@ -102,10 +102,12 @@ void BindAlphabet(nb::module_& module) {
                      for (const std::string& label : alphabet.labels()) labels.push_back(ToBytes(label));
                      return labels;
                    })
-      .def("encode", [](const Alphabet& alphabet, nb::bytes text) { return alphabet.Encode({text.c_str(), text.size()}); })
+      .def("encode",
+           [](const Alphabet& alphabet, nb::bytes text) { return alphabet.Encode({text.c_str(), text.size()}); })
       .def("can_encode",
            [](const Alphabet& alphabet, nb::bytes text) { return alphabet.CanEncode({text.c_str(), text.size()}); })
-      .def("decode", [](const Alphabet& alphabet, const std::vector<int>& ids) { return ToBytes(alphabet.Decode(ids)); });
+      .def("decode",
+           [](const Alphabet& alphabet, const std::vector<int>& ids) { return ToBytes(alphabet.Decode(ids)); });
 }
 
 void BindScorer(nb::module_& module) {
@@ -128,15 +130,16 @@ void BindScorer(nb::module_& module) {
 
 void BindSearch(nb::module_& module) {
   nb::class_<Settings>(module, "Settings")
-      .def("__init__",
-           [](Settings* to, std::shared_ptr<Alphabet> alphabet, size_t beam_width, double cutoff_prob,
-              size_t cutoff_top_n, std::shared_ptr<Scorer> scorer, std::shared_ptr<Weights> weights,
-              const std::vector<std::pair<std::string, double>>& hot_words) {
-             new (to) Settings(MakeSettings(std::move(alphabet), beam_width, cutoff_prob, cutoff_top_n,
-                                            std::move(scorer), std::move(weights), hot_words));
-           },
-           "alphabet"_a, "beam_width"_a, "cutoff_prob"_a, "cutoff_top_n"_a, "scorer"_a.none(), "weights"_a.none(),
-           "hot_words"_a);
+      .def(
+          "__init__",
+          [](Settings* to, std::shared_ptr<Alphabet> alphabet, size_t beam_width, double cutoff_prob,
+             size_t cutoff_top_n, std::shared_ptr<Scorer> scorer, std::shared_ptr<Weights> weights,
+             const std::vector<std::pair<std::string, double>>& hot_words) {
+            new (to) Settings(MakeSettings(std::move(alphabet), beam_width, cutoff_prob, cutoff_top_n,
+                                           std::move(scorer), std::move(weights), hot_words));
+          },
+          "alphabet"_a, "beam_width"_a, "cutoff_prob"_a, "cutoff_top_n"_a, "scorer"_a.none(), "weights"_a.none(),
+          "hot_words"_a);
   nb::class_<BeamSearch>(module, "BeamSearch")
       .def("__init__",
            [](BeamSearch* to, const Settings& settings) { new (to) BeamSearch(settings.alphabet, settings.options); })
