@@ -19,6 +19,7 @@ extern "C" {
 
 void* __real_mmap(void* address, size_t size, int protection, int flags, int file, off_t offset);
 int __real_munmap(void* address, size_t size);
+int __real_msync(void* address, size_t size, int flags);
 
 void* __wrap_mmap(void* address, size_t size, int protection, int flags, int file, off_t offset) {
   if (file < 0 || (protection & PROT_WRITE)) return __real_mmap(address, size, protection, flags, file, offset);
@@ -42,6 +43,14 @@ int __wrap_munmap(void* address, size_t size) {
     }
   }
   return __real_munmap(address, size);
+}
+
+int __wrap_msync(void* address, size_t size, int flags) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (copies.count(address)) return 0;
+  }
+  return __real_msync(address, size, flags);
 }
 
 }  // extern "C"
