@@ -6,6 +6,11 @@
 #include "ctcdecode/error.h"
 
 namespace deepspeech {
+namespace {
+
+constexpr size_t kLongestWord = 1000;
+
+}  // namespace
 
 Dictionary::Dictionary(const Automaton& automaton, uint32_t end_label, uint64_t max_nodes) {
   std::vector<uint32_t> states = {automaton.start};  // of the automaton, by node
@@ -50,6 +55,7 @@ void Dictionary::NumberWords(const std::function<uint32_t(const std::vector<int>
       continue;
     }
     const uint32_t next = child++;
+    if (word.size() == kLongestWord) throw Error("a word of its dictionary has more than 1000 labels");
     word.push_back(static_cast<int>(labels_[next]));
     if (is_word(next)) words_[next] = number(word);
     path.emplace_back(next, first_child_[next]);

@@ -6,6 +6,11 @@
 #include "ctcdecode/error.h"
 
 namespace deepspeech {
+namespace {
+
+constexpr int kMostAtOnce = 300;  // so that no probability leaves the range of a double
+
+}  // namespace
 
 HotWords::HotWords(const std::vector<std::pair<std::string, double>>& boosts, const Alphabet& alphabet, double scale)
     : space_(alphabet.space()), states_(1) {
@@ -28,6 +33,10 @@ HotWords::HotWords(const std::vector<std::pair<std::string, double>>& boosts, co
   Link();
   start_ = space_ >= 0 ? Next(0, space_) : 0;
   for (const State& state : states_) max_step_ = std::max(max_step_, state.gain + state.credit);
+  if (!(max_step_ <= kMostAtOnce)) {
+    throw Error("The boosts of hot words that end together add up to " + std::to_string(max_step_) + "; expected " +
+                std::to_string(kMostAtOnce) + " at most: give smaller ones.");
+  }
 }
 
 int32_t HotWords::FindNext(int32_t state, int label) const {

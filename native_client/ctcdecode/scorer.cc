@@ -9,7 +9,8 @@ namespace deepspeech {
 namespace {
 
 constexpr double kLn10 = 2.302585092994045684;
-constexpr float kWorstCharge = -50.0f;  // what look-ahead charges at most, so that factors stay in a float's range
+constexpr double kMostWeight = 100;     // of alpha and beta, so that nothing leaves the range of a double
+constexpr float kMostCharged = -80.0f;  // by look-ahead, as a logarithm, within the range of a float
 
 std::string Join(const std::vector<std::string>& labels) {
   std::string text;
@@ -96,9 +97,9 @@ double Scorer::ScoreEnd(const State& context) const {
 
 std::shared_ptr<const Weights> Scorer::MakeWeights(double alpha, double beta, std::optional<double> oov_penalty,
                                                    bool look_ahead) const {
-  if (!std::isfinite(alpha) || alpha < 0 || !std::isfinite(beta)) {
-    throw Error("The weights of a scorer are alpha " + std::to_string(alpha) + " and beta " + std::to_string(beta) +
-                "; expected finite numbers, alpha not below 0.");
+  if (!(alpha >= 0 && alpha <= kMostWeight && std::abs(beta) <= kMostWeight)) {
+    throw Error("The weights of the scorer are alpha " + std::to_string(alpha) + " and beta " + std::to_string(beta) +
+                "; expected alpha from 0 to 100 and beta from -100 to 100.");
   }
   if (oov_penalty && !(*oov_penalty >= 0 && std::isfinite(*oov_penalty))) {
     throw Error("The penalty of words outside the dictionary is " + std::to_string(*oov_penalty) +
@@ -109,17 +110,17 @@ std::shared_ptr<const Weights> Scorer::MakeWeights(double alpha, double beta, st
   weights->beta = beta;
   weights->oov_penalty = oov_penalty;
   if (look_ahead) {
+    const auto charged = [alpha](float ln_p) { return std::max(static_cast<float>(alpha) * ln_p, kMostCharged); };
     const std::vector<float>& best = BestWords();
     weights->letter_factor.resize(best.size(), 1.0f);
     for (uint32_t node = 0; node < dictionary_->size(); ++node) {
-      const float before = node == Dictionary::kRoot ? 0.0f : best[node];
+      const float before = node == Dictionary::kRoot ? 0.0f : charged(best[node]);
       for (uint32_t child = dictionary_->first_child(node); child < dictionary_->first_child(node + 1); ++child) {
-        weights->letter_factor[child] = std::exp(static_cast<float>(alpha) * (best[child] - before));
+        weights->letter_factor[child] = std::exp(charged(best[child]) - before);
       }
     }
     State ignored;
-    const float unknown = static_cast<float>(Score(null_context(), 0, &ignored));
-    weights->outside_charge = std::exp(static_cast<float>(alpha) * std::max(unknown, kWorstCharge));
+    weights->outside_charge = std::exp(charged(static_cast<float>(Score(null_context(), 0, &ignored))));
   }
   return weights;
 }
@@ -128,9 +129,9 @@ const std::vector<float>& Scorer::BestWords() const {
   std::call_once(best_words_once_, [this] {
     State ignored;
     best_words_ = dictionary_->BestBelow([&](uint32_t word) {
-      return word == 0 ? kWorstCharge : static_cast<float>(Score(null_context(), word, &ignored));
+      return static_cast<float>(word == 0 ? kOutOfVocabulary : Score(null_context(), word, &ignored));
     });
-    for (float& best : best_words_) best = std::max(best, kWorstCharge);
+    for (float& best : best_words_) best = std::max(best, static_cast<float>(kOutOfVocabulary));  // below no word
   });
   return best_words_;
 }
