@@ -343,7 +343,8 @@ def test_wrong_batches_are_one_sentence(ds):
 
 def test_wrong_weights_are_one_sentence(ds, words):
     alphabet = ds.Alphabet.from_labels(LABELS)
-    for alpha, beta, penalty in ((math.nan, 0, None), (-1, 0, None), (101, 0, None), (1, math.inf, None), (1, 1, -2), (1, 1, math.nan)):
+    wrong = (math.nan, 0, None), (-1, 0, None), (101, 0, None), (1, math.inf, None), (1, 1, -2), (1, 1, math.nan)
+    for alpha, beta, penalty in wrong:
         with pytest.raises(ValueError, match=r"expected (a finite number|alpha from 0 to 100)"):
             ds.ctc_beam_search_decoder(
                 random_frames(3, 4, 0), alphabet, 5, scorer=words(alpha, beta), oov_penalty=penalty
