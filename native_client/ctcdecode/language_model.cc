@@ -49,10 +49,10 @@ void InputFile::Damaged(const std::string& what) const {
 namespace {
 
 // The layout is that of KenLM's lm/binary_format.cc, lm/search_trie.hh, lm/bhiksha.cc and lm/search_hashed.hh.
-constexpr char kMagic[] = "mmap lm http://kheafield.com/code format version 5\n";
+constexpr char kMagic[56] = "mmap lm http://kheafield.com/code format version 5\n";
 constexpr uint64_t kFixedParameters = 88;
 constexpr uint64_t kCounts = 108;
-constexpr uint32_t kProbing = 0, kRestProbing = 1, kTrie = 2, kLastType = 5;
+constexpr uint32_t kRestProbing = 1, kTrie = 2, kLastType = 5;
 
 int RequiredBits(uint64_t greatest) {
   int bits = 0;

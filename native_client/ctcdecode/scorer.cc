@@ -18,6 +18,14 @@ std::string Join(const std::vector<std::string>& labels) {
   return text;
 }
 
+// Returns what an exception says, for those of KenLM without the place in its sources, as part of a sentence.
+std::string Reason(const std::exception& error) {
+  std::string text = error.what();
+  text.erase(0, text.find('\n') + 1);  // nothing where there is no second line
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text.substr(0, text.find_last_not_of(" .") + 1);
+}
+
 void CheckAlphabet(const std::string& path, const ScorerFile& file, const Alphabet& alphabet) {
   const char* const kinds[] = {"words", "UTF-8 bytes"};
   if (file.is_bytes != alphabet.is_bytes()) {
@@ -52,7 +60,7 @@ Scorer::Scorer(const std::string& path, const Alphabet& alphabet) {
     model_.reset(lm::ngram::LoadVirtual(path.c_str(), config));
     LoadDictionary(file, alphabet);
   } catch (const std::exception& error) {
-    throw Error("The scorer " + path + " cannot be used: " + error.what() + "; build it again for this network.");
+    throw Error("The scorer " + path + " cannot be used: " + Reason(error) + "; build it again for this network.");
   }
 }
 
