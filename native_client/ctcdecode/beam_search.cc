@@ -207,7 +207,7 @@ void BeamSearch::ExtendByDictionary(int32_t id) {
   const float* letter_factors = weights_->letter_factor.empty() ? nullptr : weights_->letter_factor.data();
   const auto extend = [&](uint32_t child, int32_t label) {
     const float factor = letter_factors ? letter_factors[child] : 1.0f;
-    const double bound = is_bytes ? word_bound_ / prefix.charged : factor;
+    const double bound = is_bytes ? std::max(word_bound_, 1.0) / prefix.charged : factor;
     if (total * label_probability_[label] * std::max<double>(bound, factor) * hot_bound_ >= threshold_) {
       ExtendTo(id, label, child, factor, prefix.charged * factor);
     }
@@ -257,36 +257,46 @@ void BeamSearch::ExtendTo(int32_t id, int32_t label, uint32_t node, double facto
   step.factor = factor;
   step.charged = charged;
   step.context = prefix.context;
-  if (hot_words_) {
-    step.hot_state = hot_words_->Next(prefix.hot_state, label);
-    step.factor *= std::exp(hot_words_->Step(prefix.hot_state, step.hot_state));
-  }
   if (prefix.children >> (label % 64) & 1) {
     step.existing = FindChild(id, label);
     if (step.existing >= 0 && prefixes_[step.existing].in_beam) return;  // see KeepPrefixes
   }
-  const double base = (label == prefix.label ? prefix.in_blank : prefix.total) * label_probability_[label];
+  double base = (label == prefix.label ? prefix.in_blank : prefix.total) * label_probability_[label];
+  double hot_factor = 1;
+  if (hot_words_) {
+    step.hot_state = hot_words_->Next(prefix.hot_state, label);
+    hot_factor = std::exp(hot_words_->Step(prefix.hot_state, step.hot_state));
+    base *= hot_factor;
+  }
   if (scorer_ && scorer_->is_bytes()) {
-    step.missing_bytes = static_cast<int8_t>(MissingBytes(prefix.missing_bytes, label));
-    const bool ends_word = node != kOutside && scorer_->dictionary().is_word(node);
-    if (ends_word) step.node = Dictionary::kRoot;
-    if (step.missing_bytes == 0) {
-      if (node == kOutside) step.node = Dictionary::kRoot;
-      Scorer::State next;
-      const double penalty = node == kOutside ? factor * prefix.charged / charged : 1;
-      step.factor *= penalty / factor / prefix.charged * BoundedExp(CharacterScore(id, label, node != kOutside, &next));
-      step.charged = 1;
-      step.context = kNone;
-      step.probability = base * step.factor;
-      if (step.probability < threshold_) return;
-      step.fresh_context = static_cast<int32_t>(fresh_contexts_.size());
-      fresh_contexts_.push_back(next);
-    }
+    if (!CompleteBytes(base, &step)) return;
   } else if (scorer_ && label == space_) {
     step.context = prefix.word_context;
   }
   step.probability = base * step.factor;
+  step.factor *= hot_factor;
   if (step.probability >= threshold_) Push(step);
+}
+
+// Scores the character that a byte completes, if it does; returns false where the step is too improbable for that.
+bool BeamSearch::CompleteBytes(double base, Step* step) {
+  const Prefix& prefix = prefixes_[step->parent];
+  const bool is_outside = step->node == kOutside;
+  step->missing_bytes = static_cast<int8_t>(MissingBytes(prefix.missing_bytes, step->label));
+  const bool is_complete = step->missing_bytes == 0;
+  // of what the step costs, only the charge of look-ahead is given back
+  if (is_outside ? is_complete : scorer_->dictionary().is_word(step->node)) step->node = Dictionary::kRoot;
+  if (!is_complete && step->node != Dictionary::kRoot) return true;
+  step->factor /= step->charged;
+  step->charged = 1;
+  if (!is_complete) return true;  // a word of the dictionary that ends within a character
+  Scorer::State next;
+  step->factor *= BoundedExp(CharacterScore(step->parent, step->label, !is_outside, &next));
+  if (base * step->factor < threshold_) return false;
+  step->context = kNone;
+  step->fresh_context = static_cast<int32_t>(fresh_contexts_.size());
+  fresh_contexts_.push_back(next);
+  return true;
 }
 
 void BeamSearch::Push(Step step) {

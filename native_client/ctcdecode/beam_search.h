@@ -115,6 +115,7 @@ class BeamSearch {
   void ExtendOutside(int32_t id);
   void ExtendBySpace(int32_t id);
   void ExtendTo(int32_t id, int32_t label, uint32_t node, double factor, float charged);
+  bool CompleteBytes(double base, Step* step);
   void Push(Step step);
   void RaiseThreshold();
   void SelectBeam();
