@@ -12,7 +12,7 @@ Alphabet::Alphabet(std::vector<std::string> labels) : labels_(std::move(labels))
   for (const std::string& label : labels_) {
     if (label.empty()) throw Error("The alphabet has an empty label; expected one or more characters each.");
     if (!ids_.emplace(label, static_cast<int>(ids_.size())).second) {
-      throw Error("The alphabet has the label '" + label + "' twice; remove one of the two.");
+      throw Error("The alphabet has the label " + Quoted(label) + " twice; remove one of the two.");
     }
     longest_ = std::max(longest_, label.size());
   }
@@ -64,8 +64,8 @@ std::vector<int> Alphabet::Encode(std::string_view text) const {
   if (end < text.size()) {
     size_t next = end + 1;
     while (next < text.size() && (text[next] & 0xC0) == 0x80) ++next;
-    throw Error("'" + std::string(text) + "' has '" + std::string(text.substr(end, next - end)) +
-                "', which the alphabet does not.");
+    throw Error(Quoted(std::string(text)) + " has " + Quoted(std::string(text.substr(end, next - end))) +
+                ", which the alphabet does not.");
   }
   return ids;
 }

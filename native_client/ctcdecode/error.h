@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace deepspeech {
 
@@ -9,5 +11,11 @@ class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+// Returns a text of the user's as it may stand in a message, control characters replaced.
+inline std::string Quoted(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](unsigned char byte) { return byte < 0x20 || byte == 0x7F; }, '?');
+  return "'" + text + "'";
+}
 
 }  // namespace deepspeech

@@ -16,12 +16,12 @@ HotWords::HotWords(const std::vector<std::pair<std::string, double>>& boosts, co
     : space_(alphabet.space()), states_(1) {
   for (const auto& [phrase, boost] : boosts) {
     if (!std::isfinite(boost) || std::abs(boost) > 100) {
-      throw Error("The boost of the hot word '" + phrase + "' is " + std::to_string(boost) +
+      throw Error("The boost of the hot word " + Quoted(phrase) + " is " + std::to_string(boost) +
                   "; expected a number from -100 to 100.");
     }
     if (phrase.empty() || phrase.front() == ' ' || phrase.back() == ' ' || phrase.find("  ") != std::string::npos) {
-      throw Error("The hot word '" + phrase +
-                  "' is empty or has spaces to spare; expected words with one space between.");
+      throw Error("The hot word " + Quoted(phrase) +
+                  " is empty or has spaces to spare; expected words with one space between.");
     }
     std::vector<int> pattern = alphabet.Encode(phrase);
     if (space_ >= 0) {
