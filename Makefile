@@ -1,7 +1,8 @@
 # make          lint, types and tests; makes .venv first where it is missing or out of date
 # make env      only the environment        make lint | types     one of the checks
 # make test     the same as make            make bench            compare with the predecessors
-# make format   rewrite to our format       make native-test      the C++ tests, with sanitizers
+# make format   rewrite to our format       make native-test      the C++ tests, with sanitizers;
+#                                         with clang fuzzing too, FUZZ_SECONDS=600 for ten minutes
 # make clean    remove what these verbs made
 #
 # PYTHON=python3.12 make ... chooses the interpreter. Once .venv is there, .venv/bin/pytest tests/test_x.py
@@ -12,6 +13,9 @@ BIN := .venv/bin
 SCRIPTS := $(wildcard bin/*.sh) .ci/run
 NATIVE := $(shell find native_client -name '*.cc' -o -name '*.h')
 NATIVE_BUILD := build/native-test
+FUZZ_BUILD := build/native-fuzz
+FUZZ_CXX := $(firstword $(shell type -P clang++ clang++-{20,19,18,17,16,15,14}))
+FUZZ_SECONDS := 20
 export PYTHON COQUI_PYTHON
 
 .PHONY: all env lint types test native-test format bench clean
@@ -42,6 +46,16 @@ native-test: env
 	  -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 	$(BIN)/cmake --build $(NATIVE_BUILD)
 	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure --no-tests=error
+ifeq ($(FUZZ_CXX),)
+	@echo "There is no fuzzing without clang: install it (Debian and Ubuntu: clang and libclang-rt-dev)."
+else
+	$(BIN)/cmake -S native_client -B $(FUZZ_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -DDEEPSPEECH_FUZZ=ON -DDEEPSPEECH_FUZZ_SECONDS=$(FUZZ_SECONDS) \
+	  -DCMAKE_CXX_COMPILER=$(FUZZ_CXX) -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DCMAKE_CXX_FLAGS="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+	$(BIN)/cmake --build $(FUZZ_BUILD)
+	$(BIN)/ctest --test-dir $(FUZZ_BUILD) --output-on-failure --no-tests=error
+endif
 
 format: env
 	$(BIN)/ruff check --fix .
