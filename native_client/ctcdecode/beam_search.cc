@@ -52,6 +52,7 @@ BeamSearch::BeamSearch(std::shared_ptr<const Alphabet> alphabet, SearchOptions o
     outside_penalty_ = is_strict_ ? 0 : BoundedExp(-*weights_->oov_penalty);
     outside_charge_ = weights_->outside_charge;
     word_bound_ = std::exp(weights_->beta);
+    if (is_strict_ && weights_->letter_factor.empty()) least_added_ = 1 / std::max(1.0, word_bound_);
     is_plain_ = is_strict_ && !scorer_->is_bytes();
   }
   is_plain_ = is_plain_ && !hot_words_;
@@ -130,16 +131,21 @@ void BeamSearch::KeepPrefixes(const float* frame) {
   best_total_ = 0;
   heard_again_.clear();
   kept_.clear();
+  // As in 0.9.3: with a scorer and a full beam, what a prefix of small probability would add to another is left out.
+  const double added = beam_.size() >= options_.beam_width ? least_total_ * blank * least_added_ : 0;
   for (const int32_t id : beam_) {
     const Prefix& prefix = prefixes_[id];
     const double stayed = prefix.total * blank;
     double repeated = 0, stepped = 0;
     if (prefix.label >= 0) {
-      repeated = prefix.in_label * (frame[prefix.label] + static_cast<double>(FLT_MIN)) * scale_;
+      const double again = (frame[prefix.label] + static_cast<double>(FLT_MIN)) * scale_;
+      repeated = prefix.total * again >= added ? prefix.in_label * again : 0;
       if (prefix.parent >= 0 && prefixes_[prefix.parent].in_beam) {
         const Prefix& parent = prefixes_[prefix.parent];
-        stepped = (parent.label == prefix.label ? parent.in_blank : parent.total) * label_probability_[prefix.label] *
-                  prefix.factor;
+        if (parent.total * again >= added) {
+          stepped = (parent.label == prefix.label ? parent.in_blank : parent.total) * label_probability_[prefix.label] *
+                    prefix.factor;
+        }
         // as in 0.9.3: the time of a label is that of its strongest beginning
         if (stepped > repeated && stepped + repeated >= stayed) heard_again_.emplace_back(id, parent.onsets);
       }
@@ -328,11 +334,12 @@ void BeamSearch::SelectBeam() {
     const auto is_better = [](const auto& a, const auto& b) { return a.first > b.first; };
     std::nth_element(ranking_.begin(), ranking_.begin() + static_cast<ptrdiff_t>(width), ranking_.end(), is_better);
   }
-  double best = 0;
+  double best = 0, least = 1e300;
   next_beam_.clear();
   for (size_t i = 0; i < width; ++i) {
     const auto [probability, index] = ranking_[i];
     best = std::max(best, probability);
+    least = std::min(least, probability);
     if (index < 0) {
       next_beam_.push_back(Enter(steps_[static_cast<size_t>(~index)]));
     } else if (probability > kNegligible) {
@@ -354,6 +361,7 @@ void BeamSearch::SelectBeam() {
   beam_.swap(next_beam_);
   steps_.clear();
   fresh_contexts_.clear();
+  least_total_ = least;
   scale_ = 1 / best;
 }
 

@@ -149,6 +149,7 @@ class BeamSearch {
   double outside_penalty_ = 0;  // a factor
   float outside_charge_ = 1;    // what look-ahead charges outside the dictionary
   double hot_bound_ = 1;        // greatest factor of hot words on a step
+  double least_added_ = 0;      // a factor, see KeepPrefixes
   double word_bound_ = 1;       // and of the language model at the end of a word, look-ahead aside
 
   std::vector<Prefix> prefixes_;
@@ -166,6 +167,7 @@ class BeamSearch {
   // Of the present frame:
   std::vector<double> label_probability_;           // [label], 0 for those that are cut off
   std::vector<std::pair<double, int32_t>> ranked_;  // probability and label, most probable first
+  double least_total_ = 0;                          // of the beam before the frame
   double best_total_ = 0;                           // of the beam before the frame
   std::vector<int32_t> reaching_;                   // prefixes with steps that may get into the beam
   double threshold_ = 0;                            // below it nothing gets into the beam
