@@ -31,7 +31,6 @@ FRAMES = 500
 ENGINES = ("ours", "look-ahead", "ds", "coqui", "flashlight", "pyctcdecode")
 OTHERS_BEAM = {True: 500, False: 100}  # flashlight and pyctcdecode take minutes beyond, on speech and on other input
 SPARE_BEAM = 500  # without a language model wider beams change no word, and take minutes
-BATCH = 16
 
 
 def wer(material: Material, texts: Sequence[str] | None) -> float | None:
@@ -95,11 +94,11 @@ def measure_batch(args: argparse.Namespace, material: Material, beam: int, use_l
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(args.rounds):
             for threads, found in seconds.items():
-                job = {"beam": beam, "use_lm": use_lm, "timed": BATCH, "threads": threads}
+                job = {"beam": beam, "use_lm": use_lm, "timed": args.batch, "threads": threads}
                 found.append(ask(args, engine, material, **job)["seconds"])
         one, two = statistics.median(seconds[1]), statistics.median(seconds[2])
         row = {"two_cores": one / two, "decoder": engine, "input": material.name, "lm": "yes" if use_lm else "no"}
-        row |= {"beam": beam, "utterances": BATCH, "one_s": one, "two_s": two}
+        row |= {"beam": beam, "utterances": args.batch, "one_s": one, "two_s": two}
         common.emit(**row)
         rows.append(row)
     return rows
@@ -143,6 +142,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timed", type=int, default=4, help="utterances to time in every round")
     parser.add_argument("--count", type=int, default=40, help="utterances to count word errors in")
+    parser.add_argument("--batch", type=int, default=16, help="utterances to decode on one and on two cores")
     parser.add_argument("--skip-batch", action="store_true")
     common.main_of(measure, parser.parse_args())
 
