@@ -59,6 +59,21 @@ BeamSearch::BeamSearch(std::shared_ptr<const Alphabet> alphabet, SearchOptions o
   label_probability_.resize(alphabet_->size());
   most_steps_ = 2 * options_.beam_width + 64;
 
+  Restart();
+}
+
+void BeamSearch::Restart() {
+  for (auto* numbers : {&free_prefixes_, &free_contexts_, &free_onsets_, &committed_tokens_, &committed_timesteps_}) {
+    numbers->clear();
+  }
+  prefixes_.clear();
+  contexts_.clear();
+  onsets_.clear();
+  frame_ = 0;
+  has_begun_ = false;
+  scale_ = 1;
+  log_scale_ = 0;
+  least_total_ = 0;
   root_ = NewPrefix();
   Prefix& root = prefixes_[root_];
   root.total = root.in_blank = 1;
@@ -618,8 +633,9 @@ std::vector<std::vector<Candidate>> DecodeBatch(std::shared_ptr<const Alphabet> 
   std::mutex failure_mutex;
   const auto work = [&] {
     try {
+      BeamSearch search(alphabet, options);
       for (size_t i = next++; i < lengths.size(); i = next++) {
-        BeamSearch search(alphabet, options);
+        search.Restart();
         search.Advance(probabilities + i * n_frames * n_classes, lengths[i], n_classes);
         results[i] = search.Decode(count);
       }

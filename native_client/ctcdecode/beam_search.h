@@ -38,6 +38,9 @@ class BeamSearch {
   // Throws Error when the options contradict each other.
   BeamSearch(std::shared_ptr<const Alphabet> alphabet, SearchOptions options);
 
+  // Begins another utterance, with the memory of the one before.
+  void Restart();
+
   // Takes the next frames: probabilities [n_frames, n_classes], each of 0 to 1, blank last. Throws Error.
   void Advance(const float* probabilities, size_t n_frames, size_t n_classes);
 
