@@ -208,6 +208,18 @@ def test_in_bytes_mode_characters_are_the_units(ds, make_scorer, seed, look_ahea
     compare(found, expected)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_in_bytes_mode_hot_words_are_anywhere(ds, seed):
+    frames = byte_frames("ж", seed)
+    plain = found_in(ds, frames, ds.UTF8Alphabet())
+    hot = found_in(ds, frames, ds.UTF8Alphabet(), hot_words={"ж": 1.5, "жж": 0.25})
+    whole = [text for text in plain if "\ufffd" not in text]
+    assert {"", "ж", "жж"} <= set(whole)
+    for text in whole:
+        boost = 1.5 * text.count("ж") + 0.25 * max(0, text.count("ж") - 1)
+        assert hot[text] == pytest.approx(plain[text] + boost, abs=1e-4)
+
+
 # ------------------------------------------------------------------------------------------ streams
 
 

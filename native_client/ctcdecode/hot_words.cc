@@ -13,7 +13,7 @@ constexpr int kMostAtOnce = 300;  // so that no probability leaves the range of 
 }  // namespace
 
 HotWords::HotWords(const std::vector<std::pair<std::string, double>>& boosts, const Alphabet& alphabet, double scale)
-    : space_(alphabet.space()), states_(1) {
+    : space_(alphabet.is_bytes() ? -1 : alphabet.space()), states_(1) {
   for (const auto& [phrase, boost] : boosts) {
     if (!std::isfinite(boost) || std::abs(boost) > 100) {
       throw Error("The boost of the hot word " + Quoted(phrase) + " is " + std::to_string(boost) +

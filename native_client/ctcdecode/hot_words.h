@@ -12,7 +12,8 @@ namespace deepspeech {
 // Words and phrases whose probability is raised (or lowered) once for each time they are written.
 //
 // An automaton over labels that finds all of them at once (Aho and Corasick 1975). Where the alphabet has a space, a
-// phrase counts between word boundaries only, the beginning and the end of the utterance being such. A positive boost
+// phrase counts between word boundaries only, the beginning and the end of the utterance being such; where labels are
+// bytes, of any script, it counts everywhere. A positive boost
 // is given letter by letter and taken back where the phrase breaks off, so that it helps the phrase into the beam.
 class HotWords {
  public:
