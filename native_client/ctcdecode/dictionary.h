@@ -29,7 +29,6 @@ class Dictionary {
   // The children of a node are [first_child(node), first_child(node + 1)).
   uint32_t first_child(uint32_t node) const { return first_child_[node]; }
   uint32_t label(uint32_t node) const { return labels_[node]; }
-  const uint32_t* labels() const { return labels_.data(); }
 
   // Returns the child of a node with a label, or kNone.
   uint32_t Child(uint32_t node, uint32_t label) const;
