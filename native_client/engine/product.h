@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/model_file.h"
+#include "engine/threads.h"
+
+namespace deepspeech {
+
+// What the arithmetic is compiled for. One is chosen when the library is loaded (the best the machine has), tests go
+// through all of them.
+enum class Isa { kPortable, kAvx2, kAvx512 };
+Isa BestIsa();
+
+// Activations as a product reads them. int8: each row is quantised symmetrically, value = scale * integer with
+// scale = peak / 127 and integers rounded half away from zero, as the hybrid kernels of TensorFlow Lite do.
+struct Rows {
+  size_t n_rows = 0, n_inputs = 0;
+  // float32
+  const float* floats = nullptr;  // not owned
+  size_t float_stride = 0;  // rows may overlap: a context window is a row that begins n_input after the one before
+  // int8
+  std::vector<uint8_t> ints;  // [n_rows, int_stride], plus 128, zero-padded
+  size_t int_stride = 0;
+  std::vector<float> scales;  // [n_rows]
+};
+
+// Greatest absolute value of each row, float32 [n_rows].
+void Peaks(Isa isa, const float* x, size_t stride, size_t n_rows, size_t n_inputs, float* peaks);
+
+// A weight matrix, ready for products. Weights stay where the file has them.
+class Matrix {
+ public:
+  Matrix() = default;
+  Matrix(const WeightMatrix& weights, Isa isa);
+
+  size_t n_outputs() const { return weights_.n_outputs; }
+  size_t n_inputs() const { return weights_.n_inputs; }
+  bool is_quantised() const { return weights_.ints != nullptr; }
+
+  // Makes rows of x [n_rows, n_inputs] for this matrix: quantised where it is, else a reference to x.
+  // `peaks`, if given, are used in place of the rows' own ones ([n_rows], none below the row's own).
+  void Prepare(const float* x, size_t stride, size_t n_rows, const float* peaks, Rows* rows) const;
+
+  // y[m][n] = sum_k W[n][k] x[m][k] + (adds ? y[m][n] : bias ? bias[n] : 0), y float32 [n_rows, y_stride].
+  void Multiply(const Rows& x, const float* bias, bool adds, float* y, size_t y_stride, Threads* threads) const;
+
+ private:
+  WeightMatrix weights_;
+  Isa isa_ = Isa::kPortable;
+  std::vector<int32_t> row_sums_;  // int8: 128 times the sum of each row, for the offset of the activations
+};
+
+// y = min(max(x, 0), clip), in place.
+void ClippedRelu(Isa isa, float* x, size_t n, float clip);
+
+// One step of an LSTM. gates: float32 [4 n] before their nonlinearities, in the order i, g, f, o; c, h: [n] in place.
+void LstmCell(Isa isa, const float* gates, size_t n, float* c, float* h);
+
+// Softmax of each of n_rows rows of n, in place.
+void Softmax(float* x, size_t n_rows, size_t n, size_t stride);
+
+}  // namespace deepspeech
