@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     {"errors"},
     {"files", "tf", "progress"},
-    {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning"},
+    {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "segmentation"},
     {"features", "augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing"}
     | {"language_model", "words"},
     {"feeding", "export"},

@@ -65,8 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Define the options."""
     parser = argparse.ArgumentParser(prog="deepspeech", description="Transcribe speech.", epilog=EPILOG)
     add = parser.add_argument
-    add("--model", required=True, metavar="FILE", help="the acoustic model: .tflite, .pb or .pbmm")
-    add("--scorer", metavar="FILE", help="language model and dictionary")
+    add_model_options(parser)
     add(
         "--audio", nargs="+", action="extend", metavar="PATH",
         help="recordings of any format, rate and number of channels: files, folders, - for standard input",
@@ -83,14 +82,21 @@ def make_parser() -> argparse.ArgumentParser:
         help="feed MS milliseconds at a time (%(const)s) and show what is recognised so far on standard error",
     )  # fmt: skip
     add("--output", type=Path, metavar="DIR", help="write a file for each recording into this folder")
-    add("--hot_words", type=parse_hot_words, default=[], metavar="WORD:BOOST,...", help="words or phrases to expect")
-    add("--beam_width", type=int, metavar="N", help="prefixes the search follows at a time (the model's)")
-    add("--lm_alpha", type=float, metavar="X", help="weight of the language model (the scorer's)")
-    add("--lm_beta", type=float, metavar="X", help="worth of each word (the scorer's)")
     add("--threads", type=positive, default=1, metavar="N", help="threads to work with (%(default)s)")
     add("--info", action="store_true", help="describe the model, and transcribe nothing")
     add("--version", action=Version, nargs=0, help="print the version")
     return parser
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Define what `load_model` asks for, but for --threads."""
+    add = parser.add_argument
+    add("--model", required=True, metavar="FILE", help="the acoustic model: .tflite, .pb or .pbmm")
+    add("--scorer", metavar="FILE", help="language model and dictionary")
+    add("--hot_words", type=parse_hot_words, default=[], metavar="WORD:BOOST,...", help="words or phrases to expect")
+    add("--beam_width", type=int, metavar="N", help="prefixes the search follows at a time (the model's)")
+    add("--lm_alpha", type=float, metavar="X", help="weight of the language model (the scorer's)")
+    add("--lm_beta", type=float, metavar="X", help="worth of each word (the scorer's)")
 
 
 def positive(text: str) -> int:
@@ -124,13 +130,18 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
         parser.error("--raw is for standard input: give --audio -")
     if paths.count(audio.STDIN) > 1:
         parser.error("standard input is there once: give --audio - once")
+    check_model_options(parser, arguments)
+    several = len(paths) > 1 or (paths and Path(paths[0]).is_dir())
+    if several and (arguments.srt or arguments.vtt) and not arguments.output:
+        parser.error("subtitles of several recordings need a folder: give --output")
+
+
+def check_model_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """End the program where options of the model contradict each other."""
     if arguments.scorer is None and (arguments.lm_alpha, arguments.lm_beta) != (None, None):
         parser.error("--lm_alpha and --lm_beta are of a scorer: give --scorer")
     if arguments.beam_width is not None and arguments.beam_width < 0:
         parser.error(f"--beam_width is {arguments.beam_width}; expected 1 or more, or 0 for the model's")
-    several = len(paths) > 1 or (paths and Path(paths[0]).is_dir())
-    if several and (arguments.srt or arguments.vtt) and not arguments.output:
-        parser.error("subtitles of several recordings need a folder: give --output")
 
 
 def load_model(arguments: argparse.Namespace) -> Model:
@@ -168,13 +179,14 @@ def describe(model: Model) -> str:
     info = model.info()
     labels = "the bytes of UTF-8" if info["bytes_output_mode"] else " ".join(map(repr, info["labels"]))
     network = "whole recordings, in both directions" if info["bidirectional"] else "audio as it arrives"
+    language = "" if info["language"].startswith("<") else info["language"]  # a placeholder of old exporters
     lines = {
         "sample rate": f"{info['sample_rate']} Hz",
         "frame": f"{1000 * info['step_seconds']:g} ms",
         "network": f"{info['n_hidden']} units in a layer, hears {network}",
         "labels": f"{len(info['labels'])}: {labels}",
         "beam width": info["beam_width"],
-        "language": info["language"] or "not told",
+        "language": language or "not told",
         "graph version": info["graph_version"],
     }
     return "\n".join(f"{name}: {value}" for name, value in lines.items())
