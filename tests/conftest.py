@@ -232,10 +232,12 @@ def export(native, tmp_path_factory: pytest.TempPathFactory, decoy: Path) -> Cal
         folder = tmp_path_factory.mktemp("exported")
         header, *rows = write_corpus(folder, "train", SPOKEN).read_text().splitlines()
         (folder / "train.csv").write_text("\n".join([header, *rows * 40]) + "\n")
-        learn = "--n_hidden=48", "--epochs=8", "--learning_rate=0.003", "--lr_schedule=cosine", "--dropout_rate=0"
-        done = Program(folder, decoy)(
-            *(shape, *learn, "--train_files=train.csv", "--checkpoint_dir=run", "--export_dir=model")
+        pace = (
+            ("--epochs=20", "--learning_rate=0.005") if shape == STREAMING else ("--epochs=8", "--learning_rate=0.003")
         )
+        learn = shape, "--n_hidden=48", *pace, "--lr_schedule=cosine", "--dropout_rate=0"
+        files = "--train_files=train.csv", "--checkpoint_dir=run", "--export_dir=model"
+        done = Program(folder, decoy)(*learn, *files)
         assert done.returncode == 0, done.stderr
         return folder / "model" / "output_graph.tflite"
 

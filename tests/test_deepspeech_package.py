@@ -58,7 +58,7 @@ def test_tokens_and_words_are_where_they_were_spoken(loaded: Any):
     metadata = loaded.sttWithMetadata(AUDIO, num_results=3)
     best = metadata.transcripts[0]
     assert 1 < len(metadata.transcripts) <= 3
-    assert [t.confidence for t in metadata.transcripts] == sorted((t.confidence for t in metadata.transcripts))[::-1]
+    assert [t.confidence for t in metadata.transcripts] == sorted(t.confidence for t in metadata.transcripts)[::-1]
     assert "".join(token.text for token in best.tokens) == best.text == SENTENCE
     for place, token in enumerate(best.tokens):
         assert token.start_time == pytest.approx(0.02 * token.timestep)
@@ -153,7 +153,7 @@ def test_streams_of_one_model_are_fed_from_threads(either: Any):
 def test_a_model_comes_from_bytes(model: Path):
     for data in (model.read_bytes(), bytearray(model.read_bytes()), memoryview(model.read_bytes())):
         assert ds.Model.fromBytes(data).stt(AUDIO) == SENTENCE
-    with pytest.raises(RuntimeError, match="CreateModelFromBuffer failed with '.+' \\(0x2003\\)"):
+    with pytest.raises(RuntimeError, match=r"CreateModelFromBuffer failed with '.+' \(0x2003\)"):
         ds.Model.fromBytes(b"no model at all" * 100)
 
 
@@ -184,7 +184,7 @@ def test_without_a_scorer_its_settings_have_a_status(loaded: Any):
 def test_a_scorer_that_cannot_be_used_leaves_the_former(loaded: Any, scorer: str, tmp_path: Path):
     loaded.enableExternalScorer(scorer)
     (tmp_path / "bad.scorer").write_bytes(b"no scorer" * 100)
-    with pytest.raises(RuntimeError, match="EnableExternalScorer failed with '.*bad.scorer"):
+    with pytest.raises(RuntimeError, match=r"EnableExternalScorer failed with '.*bad.scorer"):
         loaded.enableExternalScorer(tmp_path / "bad.scorer")
     assert loaded.disableExternalScorer() == 0
 
@@ -195,11 +195,11 @@ def test_hot_words(loaded: Any):
     hot = loaded.sttWithMetadata(AUDIO).transcripts[0]
     assert hot.text == SENTENCE
     assert hot.confidence == pytest.approx(plain.confidence + 3, abs=0.1), "in nats, without a scorer"
-    with pytest.raises(RuntimeError, match="AddHotWord failed with '.*cab.*' \\(0x3008\\)") as caught:
+    with pytest.raises(RuntimeError, match=r"AddHotWord failed with '.*cab.*' \(0x3008\)") as caught:
         loaded.addHotWord("cab", 1)
     assert caught.value.code == 0x3008
     loaded.eraseHotWord(word="cab")
-    with pytest.raises(RuntimeError, match="EraseHotWord failed with .*0x3010"):
+    with pytest.raises(RuntimeError, match=r"EraseHotWord failed with .*0x3010"):
         loaded.eraseHotWord("cab")
     loaded.addHotWord("cab", 3)
     loaded.clearHotWords()

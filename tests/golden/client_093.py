@@ -99,7 +99,7 @@ def main(model_path, audio_path):
         ],
         "heard": {"text": text, "timesteps": [token.timestep for token in metadata.transcripts[0].tokens]},
     }
-    print(json.dumps(report, indent=1))
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
