@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <unordered_map>
+#include <map>
 
 namespace deepspeech {
 namespace {
@@ -687,7 +687,7 @@ class Reader {
   const std::vector<Table> buffers_;
   std::vector<Table> tensors_;  // of the main graph, then of the bodies of its loops
   size_t n_main_ = 0;
-  std::unordered_map<std::string_view, int> names_;
+  std::map<std::string_view, int> names_;
   std::vector<Operator> operators_;                // of the main graph
   std::vector<std::pair<int, size_t>> producers_;  // of a tensor: operator (-1: none) and which of its results
   ConstantReader constants_;
