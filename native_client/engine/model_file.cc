@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <unordered_set>
+#include <set>
 
 #include "engine/graph_file.h"
 #include "engine/model_source.h"
@@ -99,7 +99,7 @@ bool IsText(Bytes bytes) {
                       : "is a text, not a model; give a .tflite, .pb or .pbmm file");
   }
   source.Refuse(
-      "is no model that is known here, or is damaged at its beginning; give a .tflite, .pb or .pbmm file of "
+      "is no model that is known here, or is damaged; give a .tflite, .pb or .pbmm file of "
       "DeepSpeech or Coqui STT");
 }
 
@@ -125,7 +125,7 @@ std::vector<std::string> ReadLabels(const ModelSource& source, const std::string
     labels[id] = bytes.substr(at, size);
     at += size;
   }
-  std::unordered_set<std::string_view> known;
+  std::set<std::string_view> known;
   for (const std::string& label : labels) {
     if (!known.insert(label).second) source.Damaged("its alphabet has the label " + Quoted(label) + " twice");
   }

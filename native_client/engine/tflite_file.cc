@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <unordered_map>
+#include <map>
 
 namespace deepspeech {
 namespace {
@@ -277,7 +277,7 @@ class Reader {
     const auto text = [this](const std::string& name) { return constants_.Text(Metadata(name)); };
     ReadMetadata(source_, {integer, text}, model.get());
     ReadShapes(model.get());
-    if (Constant("layer_1/weights")) {
+    if (Constant("layer_1/weights") && Constant("relu_clip")) {
       ReadNamed(model.get());
     } else {
       ReadLegacy(model.get());
@@ -383,6 +383,7 @@ class Reader {
       source_.Damaged("its output 'mfccs' is not of the shape [frames, cepstra]");
     }
     model->n_input = static_cast<int>(cepstra[1]);
+    model->n_steps = 16;  // it has no stream to set them for
   }
 
   // Our export.
@@ -392,6 +393,16 @@ class Reader {
     const std::optional<Tensor> tensor = Constant(name);
     if (!tensor) source_.Damaged("it has no tensor " + Quoted(name) + ", which its network needs");
     return *tensor;
+  }
+
+  // Without input_node the context follows from what the first layer reads.
+  int Context(size_t n_inputs, int n_input) const {
+    const size_t n_window = n_inputs / static_cast<size_t>(n_input);
+    if (n_window % 2 == 0 || n_window > 2 * 64 + 1 || n_inputs % static_cast<size_t>(n_input) != 0) {
+      source_.Damaged("its layer 1 has " + std::to_string(n_inputs) + " inputs, which are no window of vectors of " +
+                      std::to_string(n_input) + " cepstra");
+    }
+    return static_cast<int>(n_window / 2);
   }
 
   void ReadNamed(ModelFile* model) {
@@ -415,12 +426,36 @@ class Reader {
     } else {
       model->forward = NamedLstm("bidirectional_rnn/fw/basic_lstm_cell");
       model->backward = NamedLstm("bidirectional_rnn/bw/basic_lstm_cell");
+      model->n_context = Context(model->layer_1.weights.n_inputs, model->n_input);
     }
   }
 
+  // With --export_compat the kernels for input and state are one.
   LstmLayer NamedLstm(const std::string& cell) {
+    if (Constant(cell + "/kernel")) {
+      return JointLstm(constants_.Matrix(Named(cell + "/kernel")), constants_.Floats(Named(cell + "/bias")));
+    }
     return {constants_.Matrix(Named(cell + "/input_kernel")), constants_.Matrix(Named(cell + "/recurrent_kernel")),
             constants_.Floats(Named(cell + "/bias")), false};
+  }
+
+  // Takes apart a kernel [4 n_hidden, n_input + n_hidden].
+  LstmLayer JointLstm(const WeightMatrix& kernel, const std::vector<float>& bias) const {
+    const size_t n_hidden = kernel.n_outputs / 4;
+    if (kernel.n_outputs % 4 != 0 || kernel.n_inputs <= n_hidden || bias.size() != kernel.n_outputs) {
+      source_.Damaged("the kernel of its LSTM is " + std::to_string(kernel.n_outputs) + " by " +
+                      std::to_string(kernel.n_inputs) + " with " + std::to_string(bias.size()) +
+                      " biases, which do not fit");
+    }
+    LstmLayer lstm = {kernel, kernel, bias, kernel.ints != nullptr};
+    lstm.recurrent.n_inputs = n_hidden;
+    lstm.input.n_inputs -= n_hidden;
+    if (kernel.ints != nullptr) {
+      lstm.recurrent.ints += lstm.input.n_inputs;
+    } else {
+      lstm.recurrent.floats += lstm.input.n_inputs;
+    }
+    return lstm;
   }
 
   // Files of the predecessors: from the output back to the input.
@@ -546,17 +581,16 @@ class Reader {
     return product.input;
   }
 
-  // Reads a layer normalisation as tf.nn.batch_normalization writes it, x * inv + (beta - mean * inv) with
-  // inv = rsqrt(variance) * gamma, if that is what ends with `output`; returns x.
+  // Reads a layer normalisation as tf.nn.batch_normalization writes it, x * scale + (beta - mean * scale) with
+  // scale = rsqrt(variance) * gamma, if that is what ends with `output`; returns x.
   int ReadNormalisation(const std::string& where, int output, DenseLayer* layer) {
     const Operator* sum = Producer(output, kAdd);
     if (sum == nullptr) return output;
     const auto terms = Order(sum, kSub);
     const Operator* shift = terms ? Producer(terms->first) : nullptr;
-    const Operator* product = terms ? Producer(terms->second, kMul) : nullptr;
-    const auto factors = Order(product, kMul);
+    const auto factors = terms ? Order(Producer(terms->second, kMul), kMul) : std::nullopt;
     const Operator* scale = factors ? Producer(factors->first) : nullptr;
-    const std::optional<Operands> gamma = scale ? Split(*scale) : std::optional<Operands>();
+    const std::optional<Operands> gamma = scale ? Split(*scale) : std::nullopt;
     if (!gamma || !IsConstant(Operand(*shift, 0)) || !Producer(gamma->variable, kRsqrt)) {
       Unknown(where + " ends with a sum that is no layer normalisation");
     }
@@ -638,36 +672,18 @@ class Reader {
       previous_h = h;
     }
     if (!first) Unknown("its LSTM has no steps");
-    ReadJoint(*first, lstm);
+    const WeightMatrix kernel = constants_.Matrix(At(first->product.weights));
+    *lstm = JointLstm(kernel, Bias(first->product.bias, kernel.n_outputs));
+    if (first->forget_bias >= 0) {
+      const float forget_bias = Scalar(first->forget_bias);
+      const auto forget = lstm->bias.begin() + static_cast<ptrdiff_t>(kernel.n_outputs / 2);
+      std::for_each_n(forget, kernel.n_outputs / 4, [forget_bias](float& bias) { bias += forget_bias; });
+    }
     return first->x;
   }
 
-  // The kernel is [4 n_hidden, n_input + n_hidden].
-  void ReadJoint(const Step& step, LstmLayer* lstm) {
-    const WeightMatrix kernel = constants_.Matrix(At(step.product.weights));
-    const size_t n_hidden = kernel.n_outputs / 4;
-    if (n_hidden == 0 || kernel.n_outputs % 4 != 0 || kernel.n_inputs <= n_hidden) {
-      source_.Damaged("the kernel of its LSTM is " + std::to_string(kernel.n_outputs) + " by " +
-                      std::to_string(kernel.n_inputs) + ", which is no LSTM");
-    }
-    lstm->input = lstm->recurrent = kernel;
-    lstm->input.n_inputs = kernel.n_inputs - n_hidden;
-    lstm->recurrent.n_inputs = n_hidden;
-    if (kernel.ints != nullptr) {
-      lstm->recurrent.ints += lstm->input.n_inputs;
-    } else {
-      lstm->recurrent.floats += lstm->input.n_inputs;
-    }
-    lstm->shares_scale = kernel.ints != nullptr;
-    lstm->bias = Bias(step.product.bias, kernel.n_outputs);
-    if (lstm->bias.size() != kernel.n_outputs) source_.Damaged("the bias of its LSTM is not as long as its kernel");
-    if (step.forget_bias < 0) return;
-    const float forget_bias = Scalar(step.forget_bias);
-    for (size_t i = 2 * n_hidden; i < 3 * n_hidden; ++i) lstm->bias[i] += forget_bias;
-  }
-
   void ReadLegacy(ModelFile* model) {
-    if (model->version != 6) source_.Damaged("it has no tensor 'layer_1/weights', which its network needs");
+    if (model->version != 6) source_.Damaged("it has no tensors 'layer_1/weights' and 'relu_clip'");
     const std::optional<int> logits = Find("logits"), input = Find("input_node");
     const Operator* softmax = logits ? Producer(*logits, kSoftmax) : nullptr;
     if (softmax == nullptr) Unknown("its output 'logits' does not come from a softmax");
@@ -687,7 +703,7 @@ class Reader {
   const std::vector<Table> buffers_;
   std::vector<Table> tensors_;  // of the main graph, then of the bodies of its loops
   size_t n_main_ = 0;
-  std::unordered_map<std::string_view, int> names_;
+  std::map<std::string_view, int> names_;
   std::vector<Operator> operators_;                // of the main graph
   std::vector<std::pair<int, size_t>> producers_;  // of a tensor: operator (-1: none) and which of its results
   ConstantReader constants_;
