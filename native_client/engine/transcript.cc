@@ -29,9 +29,13 @@ Recognition::Span Recognition::FindSpan(int label, int begin, int end) const {
   for (int frame = begin + 1; frame < end; ++frame) {
     if (at(frame)[label] > at(best)[label]) best = frame;
   }
-  int last = best + 1;
-  while (last < end && std::max_element(at(last), at(last) + n_classes) == at(last) + label) ++last;
-  return {last, at(best)[label]};
+  const auto is_likeliest = [&](int frame) {
+    return std::max_element(at(frame), at(frame) + n_classes) == at(frame) + label;
+  };
+  Span span{best, best + 1, at(best)[label]};
+  while (span.begin > begin && is_likeliest(span.begin - 1)) --span.begin;
+  while (span.end < end && is_likeliest(span.end)) ++span.end;
+  return span;
 }
 
 Transcript Recognition::Describe(const Candidate& candidate) const {
@@ -41,8 +45,7 @@ Transcript Recognition::Describe(const Candidate& candidate) const {
   int letters = 0;  // of the present word
   for (size_t i = 0; i < candidate.tokens.size(); ++i) {
     const int label = candidate.tokens[i], onset = candidate.timesteps[i];
-    const double start = onset * frame_seconds_;
-    transcript.tokens.push_back({alphabet_->labels()[label], onset, start});
+    transcript.tokens.push_back({alphabet_->labels()[label], onset, onset * frame_seconds_});
     if (label == alphabet_->space()) {
       letters = 0;
       continue;
@@ -50,7 +53,7 @@ Transcript Recognition::Describe(const Candidate& candidate) const {
     const int next = i + 1 < candidate.tokens.size() ? candidate.timesteps[i + 1] : n_frames;
     const Span span = FindSpan(label, onset, std::max(next, onset + 1));
     if (letters == 0) {
-      transcript.words.push_back({"", start, start, 0});
+      transcript.words.push_back({"", span.begin * frame_seconds_, 0, 0});
       log_sum = 0;
     }
     log_sum += std::log(std::max(span.confidence, 1e-30f));

@@ -45,8 +45,9 @@ class Recognition {
   std::vector<Transcript> Decode(size_t n_results);
 
  private:
+  // The frames in which a label was the likeliest.
   struct Span {
-    int end;           // frame behind the last one in which the label was the likeliest
+    int begin, end;
     float confidence;  // its probability in its best frame
   };
 
