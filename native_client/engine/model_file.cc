@@ -164,30 +164,30 @@ class NetworkCheck {
   }
 
  private:
-  void Expect(const std::string& name, const char* what, size_t found, size_t expected) const {
+  void Expect(const std::string& name, const std::string& what, size_t found, size_t expected) const {
     if (found == expected) return;
-    source_.Damaged("its " + name + " has " + std::to_string(found) + " " + what + ", and " + std::to_string(expected) +
-                    " fit");
+    source_.Damaged("the " + what + " its " + name + " are " + std::to_string(found) + ", and " +
+                    std::to_string(expected) + " fit");
   }
 
   size_t Dense(const std::string& name, const DenseLayer& layer, size_t n_inputs) const {
     const size_t n = layer.weights.n_outputs;
-    Expect(name, "inputs", layer.weights.n_inputs, n_inputs);
-    Expect(name, "biases", layer.bias.size(), n);
+    Expect(name, "inputs of", layer.weights.n_inputs, n_inputs);
+    Expect(name, "biases of", layer.bias.size(), n);
     if (n == 0 || n > kMaxHidden) source_.Damaged("its " + name + " has " + std::to_string(n) + " units");
     if (layer.gamma.empty() && layer.beta.empty()) return n;
-    Expect(name, "scales of layer normalisation", layer.gamma.size(), n);
-    Expect(name, "shifts of layer normalisation", layer.beta.size(), n);
+    Expect(name, "scales in the layer normalisation of", layer.gamma.size(), n);
+    Expect(name, "shifts in the layer normalisation of", layer.beta.size(), n);
     return n;
   }
 
   size_t Lstm(const std::string& name, const LstmLayer& lstm, size_t n_inputs) const {
     const size_t n = lstm.recurrent.n_inputs;
     if (n == 0 || n > kMaxHidden) source_.Damaged("its " + name + " has " + std::to_string(n) + " units");
-    Expect(name, "inputs", lstm.input.n_inputs, n_inputs);
-    Expect(name, "gates for inputs", lstm.input.n_outputs, 4 * n);
-    Expect(name, "gates for its state", lstm.recurrent.n_outputs, 4 * n);
-    Expect(name, "biases", lstm.bias.size(), 4 * n);
+    Expect(name, "inputs of", lstm.input.n_inputs, n_inputs);
+    Expect(name, "gates for the input of", lstm.input.n_outputs, 4 * n);
+    Expect(name, "gates for the state of", lstm.recurrent.n_outputs, 4 * n);
+    Expect(name, "biases of", lstm.bias.size(), 4 * n);
     return n;
   }
 

@@ -250,7 +250,7 @@ class FlatBuffer {
 };
 
 // Numbers of TensorFlow Lite's schema.
-enum Type { kFloat32 = 0, kInt32 = 2, kString = 5, kInt8 = 9 };
+enum Type { kFloat32 = 0, kFloat16 = 1, kInt32 = 2, kString = 5, kInt8 = 9 };
 enum Kind {
   kAdd = 0,
   kConcatenation = 2,
@@ -286,6 +286,8 @@ class TfliteWriter {
       WriteNamed();
     }
     std::vector<Part> codes, buffers;
+    if (form_.flaw == Flaw::kUnknownOperand) Operator(kRelu, {9999}, std::vector<int>{});
+    if (form_.flaw == Flaw::kUnknownOperator) kinds_.pop_back();
     for (const int kind : kinds_) codes.push_back({false, "", 0, {{0, Raw(static_cast<int8_t>(kind))}}, {}});
     for (const std::string& buffer : buffers_) {
       buffers.push_back(buffer.empty() ? Part() : Part{false, "", 0, {}, {{0, Text(buffer)}}});
@@ -293,13 +295,12 @@ class TfliteWriter {
     const auto graph = [](const std::vector<Part>& tensors, const std::vector<Part>& operators) {
       return Part{false, "", 0, {}, {{0, Parts(tensors)}, {3, Parts(operators)}}};
     };
-    const Part root = {false,
-                       "",
-                       0,
-                       {{0, Raw(uint32_t{3})}},
-                       {{1, Parts(codes)},
-                        {2, Parts({graph(tensors_, operators_), graph(body_tensors_, {})})},
-                        {4, Parts(buffers)}}};
+    const Part root = {
+        false,
+        "",
+        0,
+        {{0, Raw(uint32_t{3})}},
+        {{1, Parts(codes)}, {2, Parts({graph(tensors_, operators_), graph(body_tensors_, {})})}, {4, Parts(buffers)}}};
     return FlatBuffer(form_.is_misaligned).Write(root, "TFL3");
   }
 
@@ -310,21 +311,25 @@ class TfliteWriter {
                   std::vector<float> scales = {}) {
     Part tensor = {false, "", 0, {{1, Raw(static_cast<int8_t>(type))}}, {{0, Vector(shape)}, {3, Text(name)}}};
     if (!data.empty()) {
-      tensor.scalars[2] = Raw(static_cast<uint32_t>(buffers_.size()));
+      tensor.scalars[2] = Raw(static_cast<uint32_t>(buffers_.size() + (form_.flaw == Flaw::kUnknownBuffer ? 999 : 0)));
       buffers_.push_back(data);
     }
     if (!scales.empty()) {
       if (std::all_of(scales.begin(), scales.end(), [&](float scale) { return scale == scales[0]; })) scales.resize(1);
-      const std::vector<int64_t> zero_points(scales.size());
-      tensor.children[4] = {false, "", 0, {}, {{2, Vector(scales)}, {3, Vector(zero_points)}}};
+      const std::vector<int64_t> zero_points(scales.size(), form_.flaw == Flaw::kZeroPoints ? 3 : 0);
+      const int32_t dimension = form_.flaw == Flaw::kScalesOfColumns ? 1 : 0;
+      tensor.children[4] = {false, "", 0, {{6, Raw(dimension)}}, {{2, Vector(scales)}, {3, Vector(zero_points)}}};
     }
     return tensor;
   }
 
-  template <class... Arguments>
-  int Tensor(const Arguments&... arguments) {
-    tensors_.push_back(MakeTensor(arguments...));
+  int Add(const Part& tensor) {
+    tensors_.push_back(tensor);
     return static_cast<int>(tensors_.size()) - 1;
+  }
+
+  int Tensor(const std::string& name, Type type, const Shape& shape, const std::string& data = "") {
+    return Add(MakeTensor(name, type, shape, data));
   }
 
   int Floats(const std::string& name, const std::vector<float>& values, bool is_scalar = false) {
@@ -333,14 +338,13 @@ class TfliteWriter {
 
   Part MakeMatrix(const std::string& name, const WeightMatrix& matrix, const WeightMatrix* behind = nullptr) {
     const size_t n_inputs = matrix.n_inputs + (behind ? behind->n_inputs : 0);
-    return MakeTensor(name, matrix.ints ? kInt8 : kFloat32,
-                      {static_cast<int32_t>(matrix.n_outputs), static_cast<int32_t>(n_inputs)},
+    const Type type = matrix.ints ? kInt8 : form_.flaw == Flaw::kFloat16 ? kFloat16 : kFloat32;
+    return MakeTensor(name, type, {static_cast<int32_t>(matrix.n_outputs), static_cast<int32_t>(n_inputs)},
                       PackedRows(matrix, behind), matrix.scales);
   }
 
   int Matrix(const std::string& name, const WeightMatrix& matrix, const WeightMatrix* behind = nullptr) {
-    tensors_.push_back(MakeMatrix(name, matrix, behind));
-    return static_cast<int>(tensors_.size()) - 1;
+    return Add(MakeMatrix(name, matrix, behind));
   }
 
   void Operator(Kind kind, const std::vector<int>& inputs, const std::vector<int>& outputs, int8_t activation = 0) {
@@ -352,7 +356,7 @@ class TfliteWriter {
     operators_.push_back(op);
   }
 
-  int Operator(Kind kind, const std::vector<int>& inputs, int8_t activation = 0) {
+  int Result(Kind kind, const std::vector<int>& inputs, int8_t activation = 0) {
     const int output = Tensor("t" + std::to_string(tensors_.size()), kFloat32, Shape());
     Operator(kind, inputs, std::vector<int>{output}, activation);
     return output;
@@ -361,7 +365,7 @@ class TfliteWriter {
   // Of a sum or product, whose operands may stand in any order.
   int Either(Kind kind, int first, int second, int8_t activation = 0) {
     if (form_.swaps_operands) std::swap(first, second);
-    return Operator(kind, {first, second}, activation);
+    return Result(kind, {first, second}, activation);
   }
 
   void WriteMetadata() {
@@ -414,55 +418,58 @@ class TfliteWriter {
 
   int Product(int input, int weights, int bias, bool is_rectified) {
     const int8_t fused = is_rectified && !form_.has_relu_apart;
-    const int product = form_.adds_bias_apart
-                            ? Either(kAdd, Operator(kFullyConnected, {input, weights, -1}), bias, fused)
-                            : Operator(kFullyConnected, {input, weights, bias}, fused);
-    return is_rectified && form_.has_relu_apart ? Operator(kRelu, {product}) : product;
+    const int product = form_.adds_bias_apart ? Either(kAdd, Result(kFullyConnected, {input, weights, -1}), bias, fused)
+                                              : Result(kFullyConnected, {input, weights, bias}, fused);
+    return is_rectified && form_.has_relu_apart ? Result(kRelu, {product}) : product;
   }
 
   int Clipped(int input, const DenseLayer& layer, float clip) {
     int x = Product(input, Matrix("w", layer.weights), Floats("b", layer.bias), true);
     x = Either(kMinimum, x, Floats("y", {clip}, true));
     if (layer.gamma.empty()) return x;
-    const int mean = Operator(kMean, {x}), variance = Operator(kMean, {Operator(kSquaredDifference, {x, mean})});
-    const int deviation = Operator(kRsqrt, {Either(kAdd, variance, Floats("e", {1e-12f}, true))});
+    const int mean = Result(kMean, {x}), variance = Result(kMean, {Result(kSquaredDifference, {x, mean})});
+    const int deviation = Result(kRsqrt, {Either(kAdd, variance, Floats("e", {1e-12f}, true))});
     const int scale = Either(kMul, deviation, Floats("g", layer.gamma));
-    const int shift = Operator(kSub, {Floats("o", layer.beta), Either(kMul, mean, scale)});
+    const int shift = Result(kSub, {Floats("o", layer.beta), Either(kMul, mean, scale)});
     return Either(kAdd, Either(kMul, x, scale), shift);
   }
 
   void WriteLegacy() {
-    int x = Operator(kReshape, {input_node_});
-    if (form_.goes_in_a_circle) Operator(kReshape, {x}, {input_node_});
+    int x = Result(kReshape, {input_node_});
+    if (form_.flaw == Flaw::kCircle) Operator(kReshape, {x}, {input_node_});
     x = Clipped(x, model_.layer_1, model_.relu_clip);
     x = Clipped(x, model_.layer_2, model_.relu_clip);
     x = Clipped(x, model_.layer_3, model_.relu_clip);
-    x = Unrolled(Operator(kReshape, {x}));
-    x = Clipped(x, model_.layer_5, model_.relu_clip + (form_.clips_layer_5_elsewhere ? 1 : 0));
+    x = Unrolled(Result(kReshape, {x}));
+    x = Clipped(x, model_.layer_5, model_.relu_clip + (form_.flaw == Flaw::kOtherClip ? 1 : 0));
     x = Product(x, Matrix("w6", model_.layer_6.weights), Floats("b6", model_.layer_6.bias), false);
-    if (!form_.lacks_softmax) Operator(kSoftmax, {x}, {Tensor("logits", kFloat32, Shape())});
+    if (form_.flaw != Flaw::kNoSoftmax) Operator(kSoftmax, {x}, {Tensor("logits", kFloat32, Shape())});
   }
 
   int Unrolled(int x) {
-    const int kernel = Matrix("k", model_.forward.input, &model_.forward.recurrent);
+    int kernel = Matrix("k", model_.forward.input, &model_.forward.recurrent);
     const int bias = Floats("kb", WithoutForgetBias(model_.forward.bias, form_.forget_bias));
     int c = Tensor("previous_state_c", kFloat32, Shape()), h = Tensor("previous_state_h", kFloat32, Shape());
     std::vector<int> outputs;
     for (int step = 0; step < model_.n_steps; ++step) {
-      const int joint = Operator(kConcatenation, {Operator(kStridedSlice, {x}), h});
+      if (step == 1 && form_.flaw == Flaw::kOtherKernel) {
+        kernel = Matrix("k", model_.forward.input, &model_.forward.recurrent);
+      }
+      const int joint = Result(kConcatenation, {Result(kStridedSlice, {x}), h});
       const int gates = Product(joint, kernel, bias, false);
       std::vector<int> parts;
       for (int i = 0; i < 4; ++i) parts.push_back(Tensor("s", kFloat32, Shape()));
       Operator(kSplit, {Tensor("d", kInt32, Shape(), Raw(int32_t{1})), gates}, parts);
-      if (form_.swaps_gates) std::swap(parts[1], parts[2]);
+      if (form_.flaw == Flaw::kOtherGates) std::swap(parts[1], parts[2]);
       if (form_.forget_bias != 0) parts[2] = Either(kAdd, parts[2], forget_bias());
-      const int kept = Either(kMul, Operator(kLogistic, {parts[2]}), c);
-      const int added = Either(kMul, Operator(kLogistic, {parts[0]}), Operator(kTanh, {parts[1]}));
+      const int kept = Either(kMul, Result(kLogistic, {parts[2]}), c);
+      const int added = Either(kMul, Result(kLogistic, {parts[0]}), Result(kTanh, {parts[1]}));
       c = Either(kAdd, kept, added);
-      h = Either(kMul, Operator(kLogistic, {parts[3]}), Operator(kTanh, {c}));
+      if (form_.flaw == Flaw::kOtherState) c = Result(kReshape, {kept});
+      h = Either(kMul, Result(kLogistic, {parts[3]}), Result(kTanh, {c}));
       outputs.push_back(h);
     }
-    return Operator(kConcatenation, outputs);
+    return Result(kConcatenation, outputs);
   }
 
   int forget_bias() {
@@ -505,7 +512,8 @@ class GraphWriter {
         graph_ += Integer(3, static_cast<uint64_t>(value));
         continue;
       }
-      const std::string content = form_.lists_values ? Integer(7, static_cast<uint64_t>(value)) : Message(4, Raw(value));
+      const std::string content =
+          form_.lists_values ? Integer(7, static_cast<uint64_t>(value)) : Message(4, Raw(value));
       Constant(name, 3, {1}, content);
     }
     for (const auto& [name, text] : Texts(model_)) Constant(name, 7, {1}, Message(8, text));
@@ -513,10 +521,15 @@ class GraphWriter {
          {{"shape", Message(7, Shape({1, model_.n_steps, 2 * model_.n_context + 1, model_.n_input}))}});
     Node("input_samples", "Placeholder", {}, {{"shape", Message(7, Shape({model_.window}))}});
     Floats("clip", {model_.relu_clip}, {});
+    if (form_.flaw == Flaw::kOtherClip) {
+      Floats("other_clip", {model_.relu_clip + 1}, {});
+      Node("other_minimum", "Minimum", {"x", "other_clip"}, {});
+    }
     Dense("layer_1", model_.layer_1);
     Dense("layer_2", model_.layer_2);
     Dense("layer_3", model_.layer_3);
-    Lstm();
+    if (form_.flaw != Flaw::kNoLstm) Lstm("lstm");
+    if (form_.flaw == Flaw::kTwoLstms) Lstm("lstm_2");
     Dense("layer_5", model_.layer_5);
     Dense("layer_6", model_.layer_6);
     return form_.is_mapped ? Package() : graph_;
@@ -540,8 +553,10 @@ class GraphWriter {
   }
 
   void Constant(const std::string& name, uint64_t type, const std::vector<int>& shape, const std::string& content) {
+    if (type == 1 && form_.flaw == Flaw::kFloat16) type = 19;
     const std::string tensor = Integer(1, type) + Message(2, Shape(shape)) + content;
-    Node(name, "Const", {}, {{"dtype", Integer(6, type)}, {"value", Message(8, tensor)}});
+    const bool is_constant = form_.flaw != Flaw::kNoConstant || name != "layer_2/bias";
+    Node(name, is_constant ? "Const" : "VariableV2", {}, {{"dtype", Integer(6, type)}, {"value", Message(8, tensor)}});
   }
 
   // A variable's value stands behind an operation that reads it.
@@ -549,9 +564,7 @@ class GraphWriter {
     if (form_.is_mapped && shape.size() == 2) {
       const std::string region = "memmapped_package://" + name;
       Node(name, "ImmutableConst", {},
-           {{"dtype", Integer(6, 1)},
-            {"shape", Message(7, Shape(shape))},
-            {"memory_region_name", Message(2, region)}});
+           {{"dtype", Integer(6, 1)}, {"shape", Message(7, Shape(shape))}, {"memory_region_name", Message(2, region)}});
       Region(region, Raw(values));
     } else if (form_.lists_values && shape.size() < 2) {
       // values at the end that are those before may be left out
@@ -561,7 +574,7 @@ class GraphWriter {
     } else {
       Constant(name, 1, shape, Message(4, Raw(values)));
     }
-    Node(name + "/read", "Identity", {name}, {});
+    Node(name + "/read", "Identity", {form_.flaw == Flaw::kCircle ? name + "/read" : name}, {});
   }
 
   // Stands as [inputs, outputs].
@@ -589,25 +602,30 @@ class GraphWriter {
     Vector(name + "/LayerNorm/beta", layer.beta);
   }
 
-  void Lstm() {
+  void Lstm(const std::string& name) {
     Matrix("cell/kernel", model_.forward.input, &model_.forward.recurrent);
     Vector("cell/bias", WithoutForgetBias(model_.forward.bias, form_.forget_bias));
-    Node("lstm", "BlockLSTM",
+    Node(name, "BlockLSTM",
          {"length", "x", "previous_state_c", "previous_state_h", "cell/kernel/read", "zero", "zero", "zero",
           "cell/bias/read:0"},
-         {{"forget_bias", Float(4, form_.forget_bias)}, {"cell_clip", Float(4, -1)}, {"use_peephole", Integer(5, 0)}});
+         {{"forget_bias", Float(4, form_.forget_bias)},
+          {"cell_clip", Float(4, form_.flaw == Flaw::kClippedCells ? 1 : -1)},
+          {"use_peephole", Integer(5, form_.flaw == Flaw::kPeepholes)}});
   }
 
   void Region(const std::string& name, const std::string& content) {
     package_ += std::string((16 - package_.size() % 16) % 16, '\0');
-    std::string region = Integer(1, package_.size()) + Message(2, name);
-    if (form_.has_lengths) region += Integer(3, content.size());
+    const bool is_flawed = name.find("layer_2/weights") != name.npos;
+    std::string region = Integer(1, package_.size());
+    region += Message(2, name + (is_flawed && form_.flaw == Flaw::kNoRegion ? "?" : ""));
+    const size_t cut = is_flawed && form_.flaw == Flaw::kShortRegion ? 4 : 0;
+    if (form_.has_lengths) region += Integer(3, content.size() - cut);
     directory_ += Message(1, region);
     package_ += content;
   }
 
   std::string Package() {
-    Region("memmapped_package://.", graph_);
+    if (form_.flaw != Flaw::kNoGraph) Region("memmapped_package://.", graph_);
     return package_ + directory_ + Raw(static_cast<uint64_t>(package_.size()));
   }
 
@@ -652,7 +670,8 @@ size_t Look(const LstmLayer& lstm, size_t n_inputs) {
 void Look(const ModelFile& model) {
   CHECK(model.version == 6 || model.version == 7);
   CHECK((model.version == 7) == model.backward.has_value());
-  for (const int count : {model.sample_rate, model.window, model.step, model.n_input, model.n_steps, model.beam_width}) {
+  for (const int count :
+       {model.sample_rate, model.window, model.step, model.n_input, model.n_steps, model.beam_width}) {
     CHECK(count > 0);
   }
   CHECK(model.n_context >= 0);
@@ -681,7 +700,8 @@ std::vector<Example> AllModels() {
     const auto model = Make(tiny);
     examples.push_back({name, model, AsGraph(*model, form)});
   };
-  const TinyModel streaming, normalised{6, false, false, true}, rows{6, true, true, false}, whole{6, true, false, false};
+  const TinyModel streaming, normalised{6, false, false, true}, rows{6, true, true, false},
+      whole{6, true, false, false};
   TfliteForm legacy, apart;
   legacy.names = apart.names = Names::kLegacy;
   apart.adds_bias_apart = apart.has_relu_apart = apart.swaps_operands = apart.has_bare_metadata = true;

@@ -25,20 +25,41 @@ enum class Names {
   kLegacy,     // names mean nothing, operators everything
 };
 
+// What keeps a file from being read; some only where operators count, or where there is int8.
+enum class Flaw {
+  kNone,
+  kFloat16,
+  kZeroPoints,
+  kScalesOfColumns,
+  kUnknownOperand,
+  kUnknownBuffer,
+  kUnknownOperator,
+  kNoSoftmax,
+  kOtherClip,
+  kOtherGates,
+  kOtherKernel,  // in the last step
+  kOtherState,   // is not that of the step before
+  kCircle,
+  kPeepholes,
+  kClippedCells,
+  kTwoLstms,
+  kNoLstm,
+  kNoConstant,
+  kNoRegion,
+  kShortRegion,
+  kNoGraph,
+};
+
 struct TfliteForm {
   Names names = Names::kOurs;
   bool is_misaligned = false;  // constants begin at odd addresses
   // Legacy, where converters differ:
-  bool adds_bias_apart = false;          // an ADD behind the product
-  bool has_relu_apart = false;           // an operator of its own
-  bool swaps_operands = false;           // of sums and products
-  float forget_bias = 0;                 // in an ADD of the forget gate, and not in the bias
-  bool has_bare_metadata = false;        // outputs are constants, not copies of them
-  // Legacy, and not the network that is read:
-  bool clips_layer_5_elsewhere = false;
-  bool swaps_gates = false;
-  bool lacks_softmax = false;
-  bool goes_in_a_circle = false;
+  bool adds_bias_apart = false;    // an ADD behind the product
+  bool has_relu_apart = false;     // an operator of its own
+  bool swaps_operands = false;     // of sums and products
+  float forget_bias = 0;           // in an ADD of the forget gate, and not in the bias
+  bool has_bare_metadata = false;  // outputs are constants, not copies of them
+  Flaw flaw = Flaw::kNone;
 };
 std::string AsTflite(const ModelFile& model, const TfliteForm& form);
 
@@ -48,6 +69,7 @@ struct GraphForm {
   bool has_version_constant = true;  // graphs before DeepSpeech 0.7 have a field for it
   bool is_mapped = false;            // .pbmm
   bool has_lengths = true;           // .pbmm: the directory has the lengths of the regions
+  Flaw flaw = Flaw::kNone;
 };
 std::string AsGraph(const ModelFile& model, const GraphForm& form);
 
