@@ -226,7 +226,7 @@ class Reader {
   const Node& Named(std::string_view name) const {
     const Node* node = Find(name);
     if (node == nullptr) {
-      source_.Refuse("is no network of DeepSpeech: it has no node " + Quoted(std::string(name)) +
+      source_.Refuse("is no network of DeepSpeech: it has no node " + QuotedName(name) +
                      "; give an export of DeepSpeech 0.7 to 0.9.3");
     }
     return *node;
@@ -245,7 +245,7 @@ class Reader {
 
   std::string_view Input(const Node& node, size_t i) const {
     const std::vector<std::string_view> inputs = Inputs(node);
-    if (i >= inputs.size()) source_.Damaged("its node " + Quoted(std::string(node.name)) + " lacks an input");
+    if (i >= inputs.size()) source_.Damaged("its node " + QuotedName(node.name) + " lacks an input");
     return inputs[i];
   }
 
@@ -270,7 +270,7 @@ class Reader {
     const std::optional<Fields> attribute = Attribute(node, name);
     if (!attribute) return fallback;
     if (attribute->number != field::kFloat || attribute->bytes.size() != 4) {
-      source_.Damaged("attribute " + Quoted(std::string(name)) + " in it is no number");
+      source_.Damaged("attribute " + QuotedName(name) + " in it is no number");
     }
     float value;
     std::memcpy(&value, attribute->bytes.data(), 4);
@@ -306,7 +306,7 @@ class Reader {
     if (node->op == "ImmutableConst") return RegionConstant(*node);
     const std::optional<Fields> value = Attribute(*node, "value");
     if (node->op != "Const" || !value || value->number != field::kTensor) {
-      source_.Damaged("its node " + Quoted(std::string(name)) + " is no constant");
+      source_.Damaged("its node " + QuotedName(name) + " is no constant");
     }
     Tensor tensor;
     ForEach(source_, value->bytes, [&](const Fields& member) {
@@ -324,11 +324,11 @@ class Reader {
     const std::optional<Fields> type = Attribute(node, "dtype"), shape = Attribute(node, "shape"),
                                 name = Attribute(node, "memory_region_name");
     if (!type || !shape || shape->number != field::kShape || !name || name->number != field::kString) {
-      source_.Damaged("its node " + Quoted(std::string(node.name)) + " is no constant");
+      source_.Damaged("its node " + QuotedName(node.name) + " is no constant");
     }
     const auto region = regions_.find(Text(name->bytes));
     if (region == regions_.end()) {
-      source_.Damaged("it has no region " + Quoted(std::string(Text(name->bytes))) + ", where a constant should be");
+      source_.Damaged("it has no region " + QuotedName(Text(name->bytes)) + ", where a constant should be");
     }
     Tensor tensor;
     tensor.type = type->value;
@@ -374,7 +374,7 @@ class Reader {
   }
 
   [[noreturn]] void WrongSize(std::string_view name) const {
-    source_.Damaged("its constant " + Quoted(std::string(name)) + " has not as many values as its shape says");
+    source_.Damaged("its constant " + QuotedName(name) + " has not as many values as its shape says");
   }
 
   // A vector, or a number as a vector of one.
@@ -382,7 +382,7 @@ class Reader {
     Tensor tensor = Constant(name);
     const int64_t n = tensor.shape.empty() ? 1 : tensor.shape[0];
     if (tensor.type != kFloat32 || tensor.shape.size() > 1 || n < 1 || n > kMaxVector) {
-      source_.Damaged("its constant " + Quoted(std::string(name)) + " is no vector of float32");
+      source_.Damaged("its constant " + QuotedName(name) + " is no vector of float32");
     }
     const auto size = static_cast<size_t>(n);
     std::vector<float> values = std::move(tensor.floats);
@@ -390,7 +390,7 @@ class Reader {
     // equal values at the end may have been left out
     if (values.empty() || values.size() > size || (values.size() < size && !tensor.content.empty())) WrongSize(name);
     values.resize(size, values.back());
-    CheckFinite(source_, values, std::string(name));
+    CheckFinite(source_, values, name);
     return values;
   }
 
@@ -404,7 +404,7 @@ class Reader {
     const Shape& shape = tensor.shape;
     if (tensor.type != kFloat32 || shape.size() != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > kMaxSide ||
         shape[1] > kMaxSide) {
-      source_.Damaged("its constant " + Quoted(std::string(name)) + " is no matrix of float32");
+      source_.Damaged("its constant " + QuotedName(name) + " is no matrix of float32");
     }
     if (tensor.content.size() != static_cast<uint64_t>(shape[0]) * static_cast<uint64_t>(shape[1]) * 4) WrongSize(name);
     return {tensor.content, static_cast<size_t>(shape[0]), static_cast<size_t>(shape[1])};

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <set>
+#include <map>
 
 #include "engine/graph_file.h"
 #include "engine/model_source.h"
@@ -125,9 +125,12 @@ std::vector<std::string> ReadLabels(const ModelSource& source, const std::string
     labels[id] = bytes.substr(at, size);
     at += size;
   }
-  std::set<std::string_view> known;
-  for (const std::string& label : labels) {
-    if (!known.insert(label).second) source.Damaged("its alphabet has the label " + Quoted(label) + " twice");
+  std::map<std::string_view, size_t> known;
+  for (size_t id = 0; id < n_labels; ++id) {
+    const auto [same, is_new] = known.emplace(labels[id], id);
+    if (is_new) continue;
+    source.Damaged("labels " + std::to_string(same->second) + " and " + std::to_string(id) +
+                   " of its alphabet are the same");
   }
   return labels;
 }
@@ -137,6 +140,23 @@ bool AreBytes(const std::vector<std::string>& labels) {
     if (labels[i].size() != 1 || static_cast<uint8_t>(labels[i][0]) != i + 1) return false;
   }
   return labels.size() == 255;
+}
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const auto lead = static_cast<uint8_t>(text[0]);
+    const size_t size = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    if (size == 0 || size > text.size()) return false;
+    uint32_t code = size == 1 ? lead : lead & (0x7F >> size);
+    for (size_t i = 1; i < size; ++i) {
+      if ((text[i] & 0xC0) != 0x80) return false;
+      code = code << 6 | (text[i] & 0x3F);
+    }
+    const bool is_surrogate = code >= 0xD800 && code < 0xE000;
+    if (is_surrogate || code > 0x10FFFF || (size == 3 && code < 0x800) || (size == 4 && code < 0x10000)) return false;
+    text.remove_prefix(size);
+  }
+  return true;
 }
 
 // Looks whether the layers fit together.
@@ -213,10 +233,10 @@ std::shared_ptr<const ModelFile> ReadModel(const ModelSource& source) {
 
 }  // namespace
 
-void CheckFinite(const ModelSource& source, const std::vector<float>& values, const std::string& name) {
+void CheckFinite(const ModelSource& source, const std::vector<float>& values, std::string_view name) {
   const auto is_finite = [](float value) { return std::isfinite(value); };
   if (!std::all_of(values.begin(), values.end(), is_finite)) {
-    source.Damaged("values of " + Quoted(name) + " in it are no numbers");
+    source.Damaged("values of " + QuotedName(name) + " in it are no numbers");
   }
 }
 
@@ -262,7 +282,11 @@ void ReadMetadata(const ModelSource& source, const Constants& constants, ModelFi
   if (!alphabet) source.Damaged("it has no constant 'metadata_alphabet'");
   model->labels = ReadLabels(source, *alphabet);
   model->is_bytes = AreBytes(model->labels);
+  if (!model->is_bytes && !std::all_of(model->labels.begin(), model->labels.end(), IsUtf8)) {
+    source.Damaged("its alphabet has labels that are not in UTF-8");
+  }
   model->language = constants.text("metadata_language").value_or("");
+  if (!IsUtf8(model->language)) model->language.clear();  // nothing depends on it
 }
 
 void ReadInputShapes(const ModelSource& source, const Shape& input_node, const Shape& input_samples, ModelFile* model) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,13 @@ struct ModelSource {
   [[noreturn]] void Refuse(const std::string& what) const { throw Error(name + " " + what + "."); }
 };
 
+// Returns a name that stands in a file as it may stand in a message: ASCII, as all genuine ones are, and not too long.
+inline std::string QuotedName(std::string_view name) {
+  std::string text(name.substr(0, 100));
+  std::replace_if(text.begin(), text.end(), [](unsigned char byte) { return byte >= 0x80; }, '?');
+  return Quoted(text);
+}
+
 // What the matrices of a model point into.
 struct ModelMemory {
   std::shared_ptr<const void> file;
@@ -46,7 +54,7 @@ struct Constants {
 void ReadMetadata(const ModelSource& source, const Constants& constants, ModelFile* model);
 
 // Looks whether `values` are numbers. Throws Error.
-void CheckFinite(const ModelSource& source, const std::vector<float>& values, const std::string& name);
+void CheckFinite(const ModelSource& source, const std::vector<float>& values, std::string_view name);
 
 // The axes of the inputs, as the graph declares them.
 using Shape = std::vector<int64_t>;

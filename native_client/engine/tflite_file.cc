@@ -172,14 +172,14 @@ class ConstantReader {
   std::shared_ptr<const void> memory() const { return memory_; }
 
   std::vector<float> Floats(const Tensor& tensor) {
-    const std::string name = "its tensor " + Quoted(std::string(tensor.name));
+    const std::string name = "its tensor " + QuotedName(tensor.name);
     if (tensor.type != kFloat32) source_.Refuse("cannot be used: " + name + " is not of float32");
     if (tensor.data.empty() || tensor.data.size() != tensor.n_elements() * 4) {
       source_.Damaged(name + " has not as many values as its shape says");
     }
     std::vector<float> values(tensor.data.size() / 4);
     std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
-    CheckFinite(source_, values, std::string(tensor.name));
+    CheckFinite(source_, values, tensor.name);
     return values;
   }
 
@@ -196,14 +196,14 @@ class ConstantReader {
     if (!tensor || tensor->type != kString || tensor->data.size() < sizeof(header)) return {};
     std::memcpy(header, tensor->data.data(), sizeof(header));
     if (header[0] != 1 || header[1] < sizeof(header) || header[2] < header[1] || header[2] > tensor->data.size()) {
-      source_.Damaged("the text " + Quoted(std::string(tensor->name)) + " in it is not where it should be");
+      source_.Damaged("the text " + QuotedName(tensor->name) + " in it is not where it should be");
     }
     const Bytes text = tensor->data.substr(header[1], header[2] - header[1]);
     return std::string(text.begin(), text.end());
   }
 
   WeightMatrix Matrix(const Tensor& tensor) {
-    const std::string name = "its tensor " + Quoted(std::string(tensor.name));
+    const std::string name = "its tensor " + QuotedName(tensor.name);
     if (tensor.type != kFloat32 && tensor.type != kInt8) {
       source_.Refuse("cannot be used: " + name + " is neither of float32 nor of int8");
     }
@@ -227,7 +227,7 @@ class ConstantReader {
  private:
   // Returns the scale of each row.
   std::vector<float> Scales(const Tensor& tensor) {
-    const std::string name = "its tensor " + Quoted(std::string(tensor.name));
+    const std::string name = "its tensor " + QuotedName(tensor.name);
     const auto n_rows = static_cast<size_t>(tensor.shape[0]);
     if (!tensor.quantization) source_.Damaged(name + " is of int8 without a scale");
     std::vector<float> scales = tensor.quantization->Values<float>(field::kScale, n_rows);
@@ -239,7 +239,7 @@ class ConstantReader {
     }
     if (scales.size() == 1) scales.resize(n_rows, scales[0]);
     if (scales.size() != n_rows) source_.Damaged(name + " has not a scale for every row");
-    CheckFinite(source_, scales, std::string(tensor.name));
+    CheckFinite(source_, scales, tensor.name);
     return scales;
   }
 
@@ -266,7 +266,7 @@ class Reader {
       const std::vector<Table> tensors = graph.Tables(field::kTensors);
       if (tensors.size() > kMaxParts - tensors_.size()) source.Damaged("it claims more tensors than any model has");
       if (&graph == &graphs.front()) n_main_ = tensors.size();
-      for (const Table& tensor : tensors) Name(tensor);
+      for (const Table& tensor : tensors) AddTensor(tensor);
     }
     ReadOperators(graphs.front());
   }
@@ -299,7 +299,7 @@ class Reader {
                    "; give an export of DeepSpeech 0.7 or later or of Coqui STT 1.x");
   }
 
-  void Name(const Table& tensor) {
+  void AddTensor(const Table& tensor) {
     const std::string_view name = tensor.Text(field::kName);
     const int index = static_cast<int>(tensors_.size());
     tensors_.push_back(tensor);
@@ -391,7 +391,7 @@ class Reader {
 
   Tensor Named(const std::string& name) const {
     const std::optional<Tensor> tensor = Constant(name);
-    if (!tensor) source_.Damaged("it has no tensor " + Quoted(name) + ", which its network needs");
+    if (!tensor) source_.Damaged("it has no tensor " + QuotedName(name) + ", which its network needs");
     return *tensor;
   }
 
@@ -652,10 +652,11 @@ class Reader {
   }
 
   // Reads the LSTM whose outputs of all steps are joined in `output`; returns its input.
-  int ReadLstm(int output, LstmLayer* lstm) {
+  int ReadLstm(int output, size_t n_steps, LstmLayer* lstm) {
     const Operator* joint = Producer(output);
     const bool is_joined = joint != nullptr && (joint->kind == kConcatenation || joint->kind == kPack);
     const std::vector<int32_t> outputs = is_joined ? joint->operands : std::vector<int32_t>{output};
+    if (outputs.size() != n_steps) Unknown("its LSTM has another number of steps than 'input_node'");
     std::optional<Step> first;
     int previous_c = Find("previous_state_c").value_or(-1), previous_h = Find("previous_state_h").value_or(-1);
     for (const int32_t part : outputs) {
@@ -671,7 +672,6 @@ class Reader {
       previous_c = step.c;
       previous_h = h;
     }
-    if (!first) Unknown("its LSTM has no steps");
     const WeightMatrix kernel = constants_.Matrix(At(first->product.weights));
     *lstm = JointLstm(kernel, Bias(first->product.bias, kernel.n_outputs));
     if (first->forget_bias >= 0) {
@@ -690,7 +690,7 @@ class Reader {
     std::optional<float> clip;
     int tensor = ReadDense("its layer 6", Operand(*softmax, 0), nullptr, &model->layer_6);
     tensor = ReadDense("its layer 5", tensor, &clip, &model->layer_5);
-    tensor = ReadLstm(Origin(tensor), &model->forward);
+    tensor = ReadLstm(Origin(tensor), static_cast<size_t>(model->n_steps), &model->forward);
     tensor = ReadDense("its layer 3", tensor, &clip, &model->layer_3);
     tensor = ReadDense("its layer 2", tensor, &clip, &model->layer_2);
     tensor = ReadDense("its layer 1", tensor, &clip, &model->layer_1);

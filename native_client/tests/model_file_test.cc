@@ -105,7 +105,7 @@ void TestBytes() {
   const auto found = FromMemory(AsTflite(*model, {}));
   CHECK(found->is_bytes && found->labels == model->labels);
   std::swap(model->labels[64], model->labels[65]);
-  CHECK(!FromMemory(AsTflite(*model, {}))->is_bytes);
+  CHECK(Says(LoadAndLook(AsTflite(*model, {})), "labels that are not in UTF-8"));
 }
 
 // Damage
@@ -176,7 +176,10 @@ void TestWrongMetadata() {
   Refused([](ModelFile* model) { model->n_steps = 0; }, "'input_node' is not of the shape");
   Refused([](ModelFile* model) { model->labels.clear(); }, "alphabet has no labels");
   Refused([](ModelFile* model) { model->labels[0] = ""; }, "label 0 of its alphabet is empty");
-  Refused([](ModelFile* model) { model->labels[1] = "a"; }, "label 'a' twice");
+  Refused([](ModelFile* model) { model->labels[1] = "a"; }, "labels 0 and 1 of its alphabet are the same");
+  for (const char* label : {"\xFF", "\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE0\x80\x80", "a\x80"}) {
+    Refused([label](ModelFile* model) { model->labels[1] = label; }, "labels that are not in UTF-8");
+  }
   Refused([](ModelFile* model) { model->labels.push_back("c"); }, "3 classes apart, and its alphabet has 3 labels");
   const auto model = Make({});
   GraphForm old;
@@ -240,6 +243,7 @@ void TestFlawsOfTflite() {
   CHECK(Says(Refusal(Flaw::kOtherKernel, Names::kLegacy), "the steps of its LSTM differ"));
   CHECK(Says(Refusal(Flaw::kOtherState, Names::kLegacy), "its LSTM is put together in another way"));
   CHECK(Says(Refusal(Flaw::kCircle, Names::kLegacy), "its operators go in a circle"));
+  CHECK(Says(Refusal(Flaw::kOneStep, Names::kLegacy), "another number of steps than 'input_node'"));
 }
 
 std::string Refusal(Flaw flaw, bool is_mapped) {

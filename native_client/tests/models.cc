@@ -451,7 +451,7 @@ class TfliteWriter {
     const int bias = Floats("kb", WithoutForgetBias(model_.forward.bias, form_.forget_bias));
     int c = Tensor("previous_state_c", kFloat32, Shape()), h = Tensor("previous_state_h", kFloat32, Shape());
     std::vector<int> outputs;
-    for (int step = 0; step < model_.n_steps; ++step) {
+    for (int step = 0; step < (form_.flaw == Flaw::kOneStep ? 1 : model_.n_steps); ++step) {
       if (step == 1 && form_.flaw == Flaw::kOtherKernel) {
         kernel = Matrix("k", model_.forward.input, &model_.forward.recurrent);
       }

@@ -39,6 +39,7 @@ enum class Flaw {
   kOtherGates,
   kOtherKernel,  // in the last step
   kOtherState,   // is not that of the step before
+  kOneStep,
   kCircle,
   kPeepholes,
   kClippedCells,
