@@ -24,7 +24,18 @@ constexpr size_t kParallelWork = 1 << 18;
 
 }  // namespace
 
-Isa BestIsa() { return Isa::kPortable; }
+Isa BestIsa() {
+#if defined(DEEPSPEECH_X86)
+  // These ask the operating system, too, whether it keeps the registers.
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                            __builtin_cpu_supports("avx512vnni");
+    return has_avx512 ? Isa::kAvx512 : Isa::kAvx2;
+  }
+#endif
+  return Isa::kPortable;
+}
 
 void Peaks(Isa isa, const float* x, size_t stride, size_t n_rows, size_t n_inputs, float* peaks) {
   const Kernels& kernels = KernelsOf(isa);
@@ -53,10 +64,10 @@ void Matrix::Prepare(const float* x, size_t stride, size_t n_rows, const float* 
     const float* row = x + m * stride;
     uint8_t* ints = rows->ints.data() + m * rows->int_stride;
     const float peak = peaks ? peaks[m] : kernels.peak(row, n_inputs());
-    // A peak so small that 127 / peak is infinite counts as none.
-    const float factor = peak > 1e-36f ? 127 / peak : 0;
-    rows->scales[m] = factor > 0 ? peak / 127 : 1;
-    kernels.quantise(row, n_inputs(), factor, ints);
+    // A peak so small that 127 / peak is infinite counts as none. What is not a number stays so, in the scale.
+    const bool is_silent = peak < 1e-36f;
+    rows->scales[m] = is_silent ? 1 : peak / 127;
+    kernels.quantise(row, n_inputs(), is_silent ? 0 : 127 / peak, ints);
     std::fill(ints + n_inputs(), ints + rows->int_stride, 0);
   }
 }

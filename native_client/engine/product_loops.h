@@ -15,26 +15,21 @@ int32_t SumInts(const int8_t* x, size_t n) {
   return sum;
 }
 
+// Sizes of floats are in the order of their bits as integers, and the greatest integer may be sought in any order.
 float Peak(const float* x, size_t n) {
-  constexpr size_t kLanes = 16;
-  float peaks[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const float size = x[i + lane] < 0 ? -x[i + lane] : x[i + lane];
-      peaks[lane] = size > peaks[lane] ? size : peaks[lane];
-    }
+  int32_t peak = 0;
+  for (size_t i = 0; i < n; ++i) {
+    int32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    bits &= 0x7FFFFFFF;
+    peak = bits > peak ? bits : peak;
   }
-  float peak = 0;
-  for (; i < n; ++i) {
-    const float size = x[i] < 0 ? -x[i] : x[i];
-    peak = size > peak ? size : peak;
-  }
-  for (const float lane : peaks) peak = lane > peak ? lane : peak;
-  return peak;
+  float result;
+  memcpy(&result, &peak, sizeof result);
+  return result;
 }
 
-void Quantise(const float* x, size_t n, float factor, uint8_t* ints) {
+void Quantise(const float* __restrict x, size_t n, float factor, uint8_t* __restrict ints) {
   for (size_t i = 0; i < n; ++i) {
     float value = x[i] * factor;
     value = value < 127.0f ? value : 127.0f;
@@ -91,7 +86,7 @@ inline float Tanh(float x) {
   return z < 0.390625f ? near : far;
 }
 
-void RunLstmCell(const float* gates, size_t n, float* c, float* h) {
+void RunLstmCell(const float* __restrict gates, size_t n, float* __restrict c, float* __restrict h) {
   const float* input = gates;
   const float* candidate = gates + n;
   const float* forget = gates + 2 * n;
