@@ -5,8 +5,10 @@
 #                                                         continuation of the TensorFlow 1.15 code
 #        benchmarks/setup_predecessors.sh DIR decoders    ds_ctcdecoder 0.9.3, coqui_stt_ctcdecoder
 #                                                         1.4.0, pyctcdecode, flashlight, KenLM's programs
-#   PY37, PY39, PY311  the interpreters to use (default python3.7 ...): the trainer needs 3.7, the
-#                      decoders all three, because the wheels of each stop at one of them
+#        benchmarks/setup_predecessors.sh DIR clients     deepspeech 0.9.3, deepspeech-tflite 0.9.3, stt 1.4.0, and
+#                                                         the Armenian model inside armspeech 0.1.4
+#   PY37, PY39, PY310, PY311  the interpreters to use (default python3.7 ...): the trainer needs 3.7, the decoders 3.7,
+#                             3.9 and 3.11, the clients 3.9 and 3.10, because the wheels of each stop there
 #
 # KenLM is built from its source package with cmake, a compiler and boost; on Debian:
 #   libboost-program-options-dev libboost-system-dev libboost-thread-dev libboost-test-dev
@@ -14,8 +16,8 @@
 # Afterwards: export COQUI_PYTHON=DIR/train37/bin/python, export PREDECESSORS=DIR
 set -eu
 
-if [ $# -lt 1 ] || [ $# -gt 2 ] || [ "${2:-decoders}" != decoders ]; then
-    echo "usage: $0 DIR [decoders]" >&2
+if [ $# -lt 1 ] || [ $# -gt 2 ] || { [ "${2:-decoders}" != decoders ] && [ "$2" != clients ]; }; then
+    echo "usage: $0 DIR [decoders|clients]" >&2
     exit 2
 fi
 mkdir -p "$1"
@@ -24,7 +26,7 @@ dir=$(cd "$1" && pwd)
 # lacks NAME INTERPRETER WANTED: make DIR/NAME where it is missing; true if it has not WANTED (a requirement)
 lacks() {
     if ! command -v "$2" >/dev/null; then
-        echo "$0: no interpreter '$2'; install that Python and name it in PY37, PY39 or PY311" >&2
+        echo "$0: no interpreter '$2'; install that Python and name it in PY37, PY39, PY310 or PY311" >&2
         exit 1
     fi
     python=$dir/$1/bin/python
@@ -41,6 +43,22 @@ if [ $# -eq 1 ]; then
         "$python" -m pip install --quiet coqui-stt-training==1.4.0
     fi
     echo "COQUI_PYTHON=$python"
+    exit
+fi
+
+if [ "$2" = clients ]; then
+    for client in ds39:deepspeech==0.9.3 dst39:deepspeech-tflite==0.9.3 stt310:stt==1.4.0; do
+        case $client in stt310:*) interpreter=${PY310:-python3.10} ;; *) interpreter=${PY39:-python3.9} ;; esac
+        if lacks "${client%%:*}" "$interpreter" "${client#*:}"; then
+            "$python" -m pip install --quiet 'numpy<2' "${client#*:}"
+        fi
+    done
+    if [ ! -f "$dir/armspeech-0.1.4/src/model/model.tflite" ]; then
+        "$python" -m pip install --quiet setuptools wheel  # its source package says nothing of how to build it
+        "$python" -m pip download --quiet --no-deps --no-build-isolation --no-binary armspeech --dest "$dir" armspeech==0.1.4
+        tar -xf "$dir/armspeech-0.1.4.tar.gz" -C "$dir"
+    fi
+    echo "PREDECESSORS=$dir"
     exit
 fi
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include "engine/model_file.h"
@@ -14,6 +15,21 @@ namespace deepspeech {
 enum class Isa { kPortable, kAvx2, kAvx512 };
 Isa BestIsa();
 
+// Memory that begins with a cache line: what a load does not straddle is read faster.
+template <typename T>
+struct CacheAligned {
+  using value_type = T;
+  static constexpr std::align_val_t kAlignment{64};
+
+  CacheAligned() = default;
+  template <typename U>
+  CacheAligned(const CacheAligned<U>&) {}
+  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kAlignment)); }
+  void deallocate(T* memory, size_t) { ::operator delete(memory, kAlignment); }
+  friend bool operator==(CacheAligned, CacheAligned) { return true; }
+  friend bool operator!=(CacheAligned, CacheAligned) { return false; }
+};
+
 // Activations as a product reads them. int8: each row is quantised symmetrically, value = scale * integer with
 // scale = peak / 127 and integers rounded half away from zero, as the hybrid kernels of TensorFlow Lite do.
 struct Rows {
@@ -22,7 +38,7 @@ struct Rows {
   const float* floats = nullptr;  // not owned
   size_t float_stride = 0;  // rows may overlap: a context window is a row that begins n_input after the one before
   // int8
-  std::vector<uint8_t> ints;  // [n_rows, int_stride], plus 128, zero-padded
+  std::vector<uint8_t, CacheAligned<uint8_t>> ints;  // [n_rows, int_stride], plus 128, zero-padded
   size_t int_stride = 0;
   std::vector<float> scales;  // [n_rows]
 };
