@@ -17,10 +17,12 @@ const Kernels& KernelsOf(Isa isa) {
   return kPortableKernels;
 }
 
+constexpr size_t kCacheLine = 64;  // bytes
+
 // Output rows that one thread takes at least, a multiple of all tiles.
 constexpr size_t kGrain = 16;
-// Multiplications below which waking a thread costs more than it saves.
-constexpr size_t kParallelWork = 1 << 18;
+// Multiplications below which waking a thread costs more than it saves: about 10 us of them.
+constexpr size_t kParallelWork = 1 << 20;
 
 }  // namespace
 
@@ -57,7 +59,7 @@ void Matrix::Prepare(const float* x, size_t stride, size_t n_rows, const float* 
   rows->float_stride = stride;
   if (!is_quantised()) return;
   const Kernels& kernels = KernelsOf(isa_);
-  rows->int_stride = (n_inputs() + kIntsPadding - 1) / kIntsPadding * kIntsPadding;
+  rows->int_stride = (n_inputs() + kCacheLine - 1) / kCacheLine * kCacheLine;
   rows->ints.resize(n_rows * rows->int_stride);
   rows->scales.resize(n_rows);
   for (size_t m = 0; m < n_rows; ++m) {
@@ -68,7 +70,6 @@ void Matrix::Prepare(const float* x, size_t stride, size_t n_rows, const float* 
     const bool is_silent = peak < 1e-36f;
     rows->scales[m] = is_silent ? 1 : peak / 127;
     kernels.quantise(row, n_inputs(), is_silent ? 0 : 127 / peak, ints);
-    std::fill(ints + n_inputs(), ints + rows->int_stride, 0);
   }
 }
 

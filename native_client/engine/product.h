@@ -38,7 +38,7 @@ struct Rows {
   const float* floats = nullptr;  // not owned
   size_t float_stride = 0;  // rows may overlap: a context window is a row that begins n_input after the one before
   // int8
-  std::vector<uint8_t, CacheAligned<uint8_t>> ints;  // [n_rows, int_stride], plus 128, zero-padded
+  std::vector<uint8_t, CacheAligned<uint8_t>> ints;  // [n_rows, int_stride], plus 128
   size_t int_stride = 0;
   std::vector<float> scales;  // [n_rows]
 };

@@ -10,8 +10,7 @@
 namespace deepspeech {
 
 // y[m][n] = sum_k weights[n][k] x[m][k] + (adds ? y[m][n] : bias ? bias[n] : 0).
-// Of weights and x exactly n_inputs values of each row are read; x of int8 products may be read to the next multiple
-// of kIntsPadding.
+// Of weights and x exactly n_inputs values of each row are read.
 struct Product {
   size_t n_inputs, n_rows;
   const float* weights;  // [.., stride]
@@ -30,14 +29,12 @@ struct Product {
   const float* x_scales;
 };
 
-constexpr size_t kIntsPadding = 64;
-
 struct Kernels {
   // Products of the weight rows begin to end.
   void (*multiply_floats)(const Product& product, size_t begin, size_t end);
   void (*multiply_ints)(const Product& product, size_t begin, size_t end);
   int32_t (*sum)(const int8_t* x, size_t n);
-  float (*peak)(const float* x, size_t n);  // greatest absolute value
+  float (*peak)(const float* x, size_t n);  // greatest absolute value; NaN where there is one
   // Rounds x * factor, half away from zero, to -127..127, and adds 128.
   void (*quantise)(const float* x, size_t n, float factor, uint8_t* ints);
   void (*clipped_relu)(float* x, size_t n, float clip);

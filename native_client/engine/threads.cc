@@ -14,7 +14,7 @@ namespace {
 // Waits some microseconds for a condition. Returns whether it came to hold.
 template <typename Condition>
 bool Spin(const Condition& condition) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(5);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
   do {
     for (int i = 0; i < 16; ++i) {
       if (condition()) return true;
