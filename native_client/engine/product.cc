@@ -73,8 +73,7 @@ void Matrix::Prepare(const float* x, size_t stride, size_t n_rows, const float* 
   }
 }
 
-void Matrix::Multiply(const Rows& x, const float* bias, bool adds, float* y, size_t y_stride, Threads* threads) const {
-  const Kernels& kernels = KernelsOf(isa_);
+Product Matrix::MakeProduct(const Rows& x, size_t y_stride) const {
   Product product = {};
   product.n_inputs = n_inputs();
   product.n_rows = x.n_rows;
@@ -84,20 +83,45 @@ void Matrix::Multiply(const Rows& x, const float* bias, bool adds, float* y, siz
   product.x = x.floats;
   product.int_x = x.ints.data();
   product.x_stride = is_quantised() ? x.int_stride : x.float_stride;
-  product.bias = bias;
-  product.adds = adds;
-  product.y = y;
   product.y_stride = y_stride;
   product.row_offsets = row_sums_.data();
   product.weight_scales = weights_.scales.data();
   product.x_scales = x.scales.data();
+  return product;
+}
 
+void Matrix::Run(const Product& product, Threads* threads) const {
+  const Kernels& kernels = KernelsOf(isa_);
   const auto multiply = is_quantised() ? kernels.multiply_ints : kernels.multiply_floats;
-  if (threads == nullptr || n_outputs() * n_inputs() * x.n_rows < kParallelWork) {
+  if (threads == nullptr || n_outputs() * n_inputs() * product.n_rows < kParallelWork) {
     multiply(product, 0, n_outputs());
   } else {
     threads->ParallelFor(n_outputs(), kGrain, [&](size_t begin, size_t end) { multiply(product, begin, end); });
   }
+}
+
+void Matrix::Multiply(const Rows& x, const float* bias, bool adds, float* y, size_t y_stride, Threads* threads) const {
+  Product product = MakeProduct(x, y_stride);
+  product.bias = bias;
+  product.adds = adds;
+  product.y = y;
+  Run(product, threads);
+}
+
+void Matrix::KeepSums(const Rows& x, int32_t* sums, size_t stride, Threads* threads) const {
+  Product product = MakeProduct(x, stride);
+  product.sums = sums;
+  product.keeps_sums = true;
+  Run(product, threads);
+}
+
+void Matrix::MultiplyRest(const Rows& x, int32_t* sums, const float* bias, float* y, size_t stride,
+                          Threads* threads) const {
+  Product product = MakeProduct(x, stride);
+  product.sums = sums;
+  product.bias = bias;
+  product.y = y;
+  Run(product, threads);
 }
 
 void ClippedRelu(Isa isa, float* x, size_t n, float clip) { KernelsOf(isa).clipped_relu(x, n, clip); }

@@ -10,6 +10,8 @@
 
 namespace deepspeech {
 
+struct Product;
+
 // What the arithmetic is compiled for. One is chosen when the library is loaded (the best the machine has), tests go
 // through all of them.
 enum class Isa { kPortable, kAvx2, kAvx512 };
@@ -63,7 +65,15 @@ class Matrix {
   // y[m][n] = sum_k W[n][k] x[m][k] + (adds ? y[m][n] : bias ? bias[n] : 0), y float32 [n_rows, y_stride].
   void Multiply(const Rows& x, const float* bias, bool adds, float* y, size_t y_stride, Threads* threads) const;
 
+  // int8, where a row of activations stands in two parts for two matrices, quantised with one scale: the first matrix
+  // keeps its sums of integers, int32 [n_rows, stride], and the second one adds its own before it scales.
+  void KeepSums(const Rows& x, int32_t* sums, size_t stride, Threads* threads) const;
+  void MultiplyRest(const Rows& x, int32_t* sums, const float* bias, float* y, size_t stride, Threads* threads) const;
+
  private:
+  Product MakeProduct(const Rows& x, size_t y_stride) const;
+  void Run(const Product& product, Threads* threads) const;
+
   WeightMatrix weights_;
   Isa isa_ = Isa::kPortable;
   std::vector<int32_t> row_sums_;  // int8: 128 times the sum of each row, for the offset of the activations

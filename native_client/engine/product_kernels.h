@@ -23,7 +23,10 @@ struct Product {
   bool adds;
   float* y;  // [n_rows, y_stride]
   size_t y_stride;
-  // int8: the sum of integers, less row_offsets[n], times weight_scales[n] times x_scales[m]
+  // int8: the sum of integers, less row_offsets[n], times weight_scales[n] times x_scales[m]. With `sums` [n_rows,
+  // y_stride] those are added to the integers before; or, with keeps_sums, made of them in place of y.
+  int32_t* sums;
+  bool keeps_sums;
   const int32_t* row_offsets;
   const float* weight_scales;
   const float* x_scales;

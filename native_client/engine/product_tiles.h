@@ -14,27 +14,34 @@ typedef int32_t Ints4 __attribute__((vector_size(16)));
 // Activations that a tile of weights meets before the next tile: what stays in the second-level cache.
 constexpr size_t kBlockBytes = 1 << 18;
 
-inline Floats4 Scaled(const Product&, size_t, size_t, Floats4 sums) { return sums; }
-
-inline Floats4 Scaled(const Product& product, size_t n, size_t m, Ints4 sums) {
-  Ints4 offsets;
-  Floats4 scales;
-  memcpy(&offsets, product.row_offsets + n, sizeof offsets);
-  memcpy(&scales, product.weight_scales + n, sizeof scales);
-  return __builtin_convertvector(sums - offsets, Floats4) * (scales * product.x_scales[m]);
-}
-
-template <typename Sums>
-void StoreFour(const Product& product, size_t n, size_t m, Sums sums) {
+inline void StoreFour(const Product& product, size_t n, size_t m, Floats4 sums) {
   float* y = product.y + m * product.y_stride + n;
-  Floats4 result = Scaled(product, n, m, sums), base = {};
+  Floats4 base = {};
   if (product.adds) {
     memcpy(&base, y, sizeof base);
   } else if (product.bias) {
     memcpy(&base, product.bias + n, sizeof base);
   }
-  result += base;
-  memcpy(y, &result, sizeof result);
+  sums += base;
+  memcpy(y, &sums, sizeof sums);
+}
+
+inline void StoreFour(const Product& product, size_t n, size_t m, Ints4 sums) {
+  Ints4 offsets, before;
+  memcpy(&offsets, product.row_offsets + n, sizeof offsets);
+  sums -= offsets;
+  if (product.sums) {
+    int32_t* kept = product.sums + m * product.y_stride + n;
+    if (product.keeps_sums) {
+      memcpy(kept, &sums, sizeof sums);
+      return;
+    }
+    memcpy(&before, kept, sizeof before);
+    sums += before;
+  }
+  Floats4 scales;
+  memcpy(&scales, product.weight_scales + n, sizeof scales);
+  StoreFour(product, n, m, __builtin_convertvector(sums, Floats4) * (scales * product.x_scales[m]));
 }
 
 // Multiplies n_outputs rows of weights, the last of them perhaps not valid, by n_rows activations. Op is what an
