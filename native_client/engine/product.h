@@ -48,7 +48,8 @@ struct Rows {
 // Greatest absolute value of each row, float32 [n_rows].
 void Peaks(Isa isa, const float* x, size_t stride, size_t n_rows, size_t n_inputs, float* peaks);
 
-// A weight matrix, ready for products. Weights stay where the file has them.
+// A weight matrix, ready for products. Weights stay where the file has them. Products of integers are exact up to 65536
+// inputs.
 class Matrix {
  public:
   Matrix() = default;

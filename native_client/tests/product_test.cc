@@ -316,7 +316,7 @@ void TestActivations() {
       LstmCell(isa, gates.data(), n, c.data(), h.data());
       for (size_t i = 0; i < n; ++i) CHECK_EQUAL(std::isnan(h[i]), std::isnan(value));
     }
-    // An activation that is not a number does not end the process.
+    // What is not a number does not end the process, and does not look like one afterwards.
     gates[0] = nan;
     gates[1] = infinity;
     WeightMatrix matrix;
@@ -327,6 +327,7 @@ void TestActivations() {
     matrix.scales = {1};
     Rows rows;
     Matrix(matrix, isa).Prepare(gates.data(), n, 4, nullptr, &rows);
+    CHECK(std::isnan(rows.scales[0]));
   }
 }
 
