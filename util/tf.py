@@ -42,6 +42,12 @@ def _load() -> ModuleType:
     return tensorflow
 
 
+def lite_schema() -> Any:
+    """Return the module with the classes of TensorFlow Lite's file format; its library has no public name for them."""
+    _load()
+    return importlib.import_module("tensorflow.lite.python.schema_py_generated")
+
+
 @contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
     """Hold back what the import writes to standard error, and pass on all but the noise."""
