@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     {"errors"},
     {"files", "tf", "progress"},
-    {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning"},
-    {"features", "augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing"}
-    | {"language_model", "words"},
+    {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"},
+    {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing", "language_model"}
+    | {"words", "trained", "tflite_features"},
+    {"tflite_graph", "graph_file"},
     {"feeding", "export"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -19,6 +19,7 @@ from util import tf
 
 Shape = Sequence[int]  # -1: known when the model runs
 
+NONE = -1  # in place of a tensor that an operator can do without
 ALIGNMENT = 64  # bytes; a mapped file's weights can be read by any vector instruction
 OPTIONS = {  # classes of options that are not named after their operator
     "MEAN": "Reducer",
@@ -118,6 +119,10 @@ class Subgraph:
         """Declare outputs."""
         self.table.outputs += tensors
 
+    def rename(self, tensor: int, name: str) -> None:
+        """Give a tensor a name."""
+        self.table.tensors[tensor].name = name
+
     def constant(self, value: Any, name: str = "") -> int:
         """Add numbers (float32 unless all are whole: int32) or a string, `bytes`, as a tensor [1]."""
         if isinstance(value, bytes):
@@ -158,7 +163,7 @@ class Subgraph:
 
         Args:
             code: the operator's name in the schema.
-            inputs: tensors, -1 for one that is left out.
+            inputs: tensors, or NONE.
             shape: of the output; default: that of the first input.
             name: of the output.
             dtype: of the output; default: that of the first input.
@@ -170,6 +175,12 @@ class Subgraph:
                               self.shape(inputs[0]) if shape is None else shape, kind)  # fmt: skip
         self.operator(code, inputs, [output], **options)
         return output
+
+    def length(self, x: int) -> int:
+        """Add operators that count the rows of x, int32 [1]."""
+        options = {"dtype": "INT32", "outType": self._schema.TensorType.INT32}
+        shape = self.op("SHAPE", x, shape=[len(self.shape(x))], **options)
+        return self.op("STRIDED_SLICE", shape, *map(self.constant, ([0], [1], [1])), shape=[1])
 
     def split(self, x: int, parts: int) -> list[int]:
         """Cut the last axis into equal parts."""
@@ -205,8 +216,8 @@ class Subgraph:
         operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
         if custom:
             operator.customOptions = np.frombuffer(custom, np.uint8)
-        if options:
-            kind = OPTIONS.get(code, code.title().replace("_", "")) + "Options"
+        kind = OPTIONS.get(code, code.title().replace("_", "")) + "Options"
+        if hasattr(self._schema, f"{kind}T"):  # old runtimes do not see to the defaults of a table that is not there
             operator.builtinOptionsType = getattr(self._schema.BuiltinOptions, kind)
             operator.builtinOptions = getattr(self._schema, f"{kind}T")()
             for option, value in options.items():
