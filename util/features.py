@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from util import tf
+from util.errors import UsageError
 
 Tensor = Any
 FloatArray = NDArray[np.float32]
@@ -58,6 +59,20 @@ class FeatureSet:
     def pads_last_window(self) -> bool:
         """Whether samples left over at the end are filled up with zeros to one more window."""
         return self.name == "classic"
+
+    def check(self) -> None:
+        """Refuse windows and steps that are not whole samples.
+
+        Raises:
+            UsageError: one is not.
+        """
+        halves = 2 if self.name == "classic" else 1  # the classic features look at every half step
+        for name, milliseconds, parts in (("len", self.window_ms, 1), ("step", self.step_ms, halves)):
+            if (self.sample_rate * milliseconds / 1000) % parts:
+                rate = f"{self.sample_rate} Hz"
+                raise UsageError(
+                    f"--feature_win_{name} {milliseconds:g} is not a multiple of {parts} samples at {rate}."
+                )
 
     def frames(self, n_samples: int) -> int:
         """Count the feature vectors of `n_samples` samples (at `sample_rate`)."""
@@ -162,7 +177,7 @@ def _frame_counts(n_samples: Tensor, features: FeatureSet) -> Tensor:
 
 def hann_window(length: int) -> NDArray[np.float64]:
     """Return the window of AudioSpectrogram: periodic, float64 [length]."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length)))
 
 
 def cosine_transform(n_bands: int, n_cepstra: int) -> FloatArray:

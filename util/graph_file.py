@@ -103,7 +103,8 @@ def _clipped(network: TrainedNetwork, x: Tensor, layer: str) -> Tensor:
     if network.has_layer_norm:
         mean, variance = tf.nn.moments(x, 1, keepdims=True)
         scale, shift = (network.weights[f"{layer}/LayerNorm/{name}"] for name in ("gamma", "beta"))
-        x = tf.nn.batch_normalization(x, mean, variance, shift, scale, 1e-12)
+        # not tf.nn.batch_normalization, for which oneDNN puts an operation that is off by some per cent
+        x = (x - mean) * tf.math.rsqrt(variance + 1e-12) * scale + shift
     return x
 
 
@@ -260,3 +261,12 @@ def write_saved_model(network: TrainedNetwork, definition: Any, path: Path) -> N
     wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
     parts = {name: _prune(wrapped, *ends) for name, ends in signatures(network).items()}
     tf.saved_model.save(tf.Module(), str(path), signatures=parts)
+
+
+def load_signature(path: Path, name: str) -> Call:
+    """Return a function that runs a signature of a SavedModel."""
+    run = tf.saved_model.load(str(path)).signatures[name]
+    inputs = run.structured_input_signature[1]
+    return lambda values: {
+        output: tensor.numpy() for output, tensor in run(**{key: tf.constant(values[key]) for key in inputs}).items()
+    }

@@ -12,6 +12,7 @@ import importlib
 import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -46,6 +47,19 @@ def lite_schema() -> Any:
     """Return the module with the classes of TensorFlow Lite's file format; its library has no public name for them."""
     _load()
     return importlib.import_module("tensorflow.lite.python.schema_py_generated")
+
+
+def lite_interpreter(path: str) -> Any:
+    """Return TensorFlow Lite's interpreter of a file, with its own kernels only.
+
+    Those quantise activations symmetrically, by rows, as a file asks for; the ones that it would otherwise choose
+    do as they like.
+    """
+    lite = _load().lite
+    kernels = lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is a package of its own now
+        return lite.Interpreter(path, experimental_op_resolver_type=kernels)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def streaming_cepstra(graph: Subgraph, wanted: FeatureSet, samples: int) -> int:
 def legacy_cepstra(graph: Subgraph, wanted: FeatureSet, samples: int) -> int:
     """Write the same by the custom operators that the old clients have."""
     column = graph.op("RESHAPE", samples, graph.constant([-1, 1]), shape=[wanted.window, 1])
-    options = {"window_size": wanted.window, "stride": wanted.step, "magnitude_squared": True}
+    options: dict[str, float] = {"window_size": wanted.window, "stride": wanted.step, "magnitude_squared": True}
     n_bins = wanted.fft_size // 2 + 1
     spectrum = graph.op("AudioSpectrogram", column, shape=[1, 1, n_bins], custom=_flexbuffer(options))
     options = {

@@ -178,8 +178,8 @@ class Subgraph:
 
     def length(self, x: int) -> int:
         """Add operators that count the rows of x, int32 [1]."""
-        options = {"dtype": "INT32", "outType": self._schema.TensorType.INT32}
-        shape = self.op("SHAPE", x, shape=[len(self.shape(x))], **options)
+        kind = self._schema.TensorType.INT32
+        shape = self.op("SHAPE", x, shape=[len(self.shape(x))], dtype="INT32", outType=kind)
         return self.op("STRIDED_SLICE", shape, *map(self.constant, ([0], [1], [1])), shape=[1])
 
     def split(self, x: int, parts: int) -> list[int]:
@@ -197,8 +197,7 @@ class Subgraph:
             self._tensor(f"while_{len(self.table.operators)}_{place}", self.shape(variable), kind)
             for place, (variable, kind) in enumerate(zip(variables, kinds, strict=True))
         ]
-        subgraphs = {"condSubgraphIndex": condition.number, "bodySubgraphIndex": body.number}
-        self.operator("WHILE", variables, outputs, **subgraphs)
+        self.operator("WHILE", variables, outputs, condSubgraphIndex=condition.number, bodySubgraphIndex=body.number)
         return outputs
 
     def operator(

@@ -97,7 +97,9 @@ class _Graph:
     def rows(self, windows: int) -> int:
         """Flatten windows [1, n_steps, n_window, n_input] to [n_steps, ..]."""
         _, n_steps, *window = self.main.shape(windows)
-        return self.main.op("RESHAPE", windows, self.main.constant([n_steps, -1]), shape=[n_steps, np.prod(window)])
+        return self.main.op(
+            "RESHAPE", windows, self.main.constant([n_steps, -1]), shape=[n_steps, int(np.prod(window))]
+        )
 
     def matrix(self, graph: Subgraph, weights: Array, name: str) -> int:
         """Add weights [inputs, outputs], turned as products want them, in the precision of the file."""

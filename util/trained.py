@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,7 @@ class TrainedNetwork:
     """
 
     weights: Mapping[str, Array]
-    cells: tuple[tuple[str, float], ...]
+    cells: Sequence[tuple[str, float]]
     features: FeatureSet
     alphabet: bytes
     n_context: int
