@@ -7,7 +7,7 @@ operations that client was built with (no AddV2, no while loop, LSTM as BlockLST
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,28 +143,28 @@ def memory_mapped(definition: Any) -> bytes:
     """
     mapped = type(definition)()
     mapped.CopyFrom(definition)
-    package, entries = bytearray(), []
+    package, directory = bytearray(), _directory()
 
     def add(name: str, data: bytes) -> None:
         package.extend(bytes(-len(package) % 64))
-        entries.append((len(package), name.encode(), len(data)))
+        directory.element.add(name=name, offset=len(package), length=len(data))
         package.extend(data)
 
     for node in mapped.node:
         values = _large_constant(node)
         if values is not None:
+            name = f"{REGION}Tensor_{len(directory.element)}"
             node.op = "ImmutableConst"
             del node.attr["value"]
             node.attr["shape"].shape.CopyFrom(tf.TensorShape(values.shape).as_proto())
-            node.attr["memory_region_name"].s = f"{REGION}Tensor_{len(entries)}".encode()
-            add(node.attr["memory_region_name"].s.decode(), values.tobytes())
+            node.attr["memory_region_name"].s = name.encode()
+            add(name, values.tobytes())
     add(f"{REGION}.", mapped.SerializeToString())
-    directory = len(package)
-    for offset, name, length in entries:
-        package.extend(
-            _field(1, _varint(1 << 3) + _varint(offset) + _field(2, name) + _varint(3 << 3) + _varint(length))
-        )
-    return bytes(package + struct.pack("<Q", directory))
+    return bytes(package + directory.SerializeToString() + struct.pack("<Q", len(package)))
+
+
+def _directory() -> Any:
+    return tf.part("core.util.memmapped_file_system_pb2").MemmappedFileSystemDirectory()
 
 
 def _large_constant(node: Any) -> Array | None:
@@ -174,57 +174,25 @@ def _large_constant(node: Any) -> Array | None:
     return values if values.nbytes >= MAPPED_BYTES else None
 
 
-def _varint(number: int) -> bytes:
-    groups = [number >> shift & 0x7F for shift in range(0, max(number.bit_length(), 1), 7)]
-    return bytes([group | 0x80 for group in groups[:-1]] + groups[-1:])
-
-
-def _field(number: int, data: bytes) -> bytes:
-    """Return a field of a protocol buffer that holds bytes."""
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
 def read_graph(content: bytes) -> Any:
     """Read a frozen graph or what `memory_mapped` wrote, as a GraphDef without ImmutableConst."""
     definition = tf.compat.v1.GraphDef()
-    directory = struct.unpack("<Q", content[-8:])[0]
-    if directory >= len(content):
+    (end,) = struct.unpack("<Q", content[-8:])
+    if end >= len(content):
         definition.ParseFromString(content)
         return definition
-    regions = {name: content[offset : offset + length] for offset, name, length in _entries(content[directory:-8])}
-    definition.ParseFromString(regions[f"{REGION}.".encode()])
+    directory = _directory()
+    directory.ParseFromString(content[end:-8])
+    regions = {part.name: content[part.offset : part.offset + part.length] for part in directory.element}
+    definition.ParseFromString(regions[f"{REGION}."])
     for node in definition.node:
         if node.op == "ImmutableConst":
             shape = [dim.size for dim in node.attr["shape"].shape.dim]
-            values = np.frombuffer(regions[node.attr["memory_region_name"].s], np.float32).reshape(shape)
+            values = np.frombuffer(regions[node.attr["memory_region_name"].s.decode()], np.float32).reshape(shape)
             node.op = "Const"
             del node.attr["shape"], node.attr["memory_region_name"]
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values))
     return definition
-
-
-def _entries(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Read the directory of a package: offset, name and length of each region."""
-    place = 0
-
-    def number() -> int:
-        nonlocal place
-        value = shift = 0
-        while True:
-            byte = data[place]
-            place, value, shift = place + 1, value | (byte & 0x7F) << shift, shift + 7
-            if byte < 0x80:
-                return value
-
-    while place < len(data):
-        number(), number(), number()  # the field, its length, the field of the offset
-        offset = number()
-        number()
-        length = number()
-        name = data[place : place + length]
-        place += length
-        number()
-        yield offset, name, number()
 
 
 def make_call(definition: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Call:

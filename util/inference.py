@@ -119,7 +119,7 @@ class Comparison:
         text = "the same text" if self.texts[0] == self.texts[1] else "'{}' in place of '{}'".format(*self.texts[::-1])
         return (
             f"probabilities differ by {self.distance:.2g} on average and {self.largest:.2g} at most, the best label in"
-            f" {self.lost} of {self.clear} frames where it is sure, {text}"
+            f" {self.lost} of {self.clear} clear frames, {text}"
         )
 
 

@@ -43,10 +43,10 @@ def _load() -> ModuleType:
     return tensorflow
 
 
-def lite_schema() -> Any:
-    """Return the module with the classes of TensorFlow Lite's file format; its library has no public name for them."""
+def part(name: str) -> Any:
+    """Return a module of TensorFlow that has no public name: the classes of a file format."""
     _load()
-    return importlib.import_module("tensorflow.lite.python.schema_py_generated")
+    return importlib.import_module(f"tensorflow.{name}")
 
 
 def lite_interpreter(path: str) -> Any:

@@ -32,7 +32,7 @@ class TfliteFile:
     """A model in the making."""
 
     def __init__(self, description: str):
-        self.schema = tf.lite_schema()
+        self.schema = tf.part("lite.python.schema_py_generated")
         self._model = self.schema.ModelT()
         self._model.version = 3
         self._model.description = description
