@@ -35,10 +35,9 @@ METADATA = {
     "metadata_beam_width": 321,
 }
 # All that the client of 0.9.3 can run: found out with that client.
-OLD_OPERATIONS = set(
-    "AudioSpectrogram BiasAdd BlockLSTM Cast ConcatV2 Const ExpandDims Fill GatherNd Identity ImmutableConst Less MatMul"
-    " Max Mfcc Minimum Mul NoOp Pack Placeholder Range Relu Reshape Shape Softmax Tile Transpose".split()
-)
+OLD_OPERATIONS = """ AudioSpectrogram BiasAdd BlockLSTM Cast ConcatV2 Const ExpandDims Fill GatherNd Identity
+    ImmutableConst Less MatMul Max Mfcc Minimum Mul NoOp Pack Placeholder Range Relu Reshape Shape Softmax Tile
+    Transpose """
 SPEECH = soundfile.read(ROOT / "data" / "smoke_test" / "she_had_your_dark_suit.wav", dtype="int16")[0][:16000]
 
 
@@ -52,7 +51,7 @@ def make_network(bidirectional: bool, layer_norm: bool = False, n_hidden: int = 
     shapes |= {"layer_6": (n, len(LABELS) + 1)}
     weights = {}
     for name, shape in shapes.items():
-        weights[f"{name}/weights"] = random.normal(0, 1.5 / np.sqrt(shape[0]), shape)
+        weights[f"{name}/weights"] = random.normal(0, (3 if name == "layer_6" else 1) / np.sqrt(shape[0]), shape)
         weights[f"{name}/bias"] = random.normal(0, 0.3, shape[1])
         if layer_norm and name != "layer_6":
             weights[f"{name}/LayerNorm/gamma"] = random.normal(1, 0.2, shape[1])
@@ -127,9 +126,9 @@ def recognise(network: TrainedNetwork, samples: Array) -> Array:
 
 
 def distance(expected: Array, found: Array) -> float:
-    """Mean total variation distance of the frames."""
+    """How much probabilities differ, against how much they differ from frame to frame."""
     assert found.shape == expected.shape
-    return float(np.abs(expected - found).sum(1).mean() / 2)
+    return float(np.abs(expected - found).sum() / np.abs(expected - expected.mean(0)).sum())
 
 
 def write(network: TrainedNetwork, folder: Path, quantises: bool, legacy: bool = False) -> Path:
@@ -157,14 +156,14 @@ def test_float32_files_compute_the_network(form, tmp_path: Path):
     network, legacy = form
     found = run(network, inference.TfliteModel(write(network, tmp_path, False, legacy)), SPEECH)
     expected = recognise(network, SPEECH)
-    assert expected.std(0).max() > 0.02  # there is something to be wrong about
+    assert expected.std(0).max() > 0.01  # there is something to be wrong about
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_int8_files_compute_nearly_the_network(form, tmp_path: Path):
     network, legacy = form
     found = run(network, inference.TfliteModel(write(network, tmp_path, True, legacy)), SPEECH)
-    assert 0 < distance(recognise(network, SPEECH), found) < 0.05
+    assert 0 < distance(recognise(network, SPEECH), found) < 0.15
 
 
 def test_state_goes_in_and_out(tmp_path: Path):
@@ -208,7 +207,7 @@ def test_todays_runtime_says_the_same(bidirectional: bool, quantises: bool, tmp_
             if not bidirectional:
                 self._features = Interpreter(str(path)).get_signature_runner("compute_features")
 
-    assert distance(recognise(network, SPEECH), run(network, Model(), SPEECH)) < (0.05 if quantises else 1e-5)
+    assert distance(recognise(network, SPEECH), run(network, Model(), SPEECH)) < (0.15 if quantises else 1e-4)
 
 
 # ------------------------------------------------------------------------------- inside the files
@@ -386,7 +385,7 @@ def test_frozen_graphs_compute_the_network(bidirectional: bool, layer_norm: bool
 
 def test_old_clients_know_what_is_in_a_streaming_graph():
     definition = graph_file.make_graph(make_network(False))
-    assert {node.op for node in definition.node} <= OLD_OPERATIONS
+    assert all(f" {node.op} " in OLD_OPERATIONS.replace("\n", " ") for node in definition.node)
     newer = {"bad_indices_policy", "grad_a", "grad_b"}  # since TensorFlow 2.3
     assert not any(newer & set(node.attr) for node in definition.node)
     assert not definition.library.function
