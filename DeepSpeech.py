@@ -606,8 +606,8 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
                              FLAGS.export_beam_width, FLAGS.export_language)  # fmt: skip
     corpora = sets["dev"] or sets["test"] or sets["train"]
     recordings = feeding.first_recordings(corpora, *VERIFIED, SMOKE_TEST, model.features)
-    expected = {path: recognise(model, samples) for path, samples in recordings.items()}
-    with export.new_export(Path(FLAGS.export_dir), FLAGS.remove_export) as folder:
+    with export.full_precision(), export.new_export(Path(FLAGS.export_dir), FLAGS.remove_export) as folder:
+        expected = {path: recognise(model, samples) for path, samples in recordings.items()}
         files = export.write_files(network, settings, folder)
         for file, path in itertools.product(files, recordings):
             found = file.compare(recordings[path], expected[path], INT8_MARGIN, model.alphabet)
