@@ -35,6 +35,7 @@ setup(
         "soundfile>=0.13",
         "soxr>=0.5",
         "tensorflow>=2.21,<2.22",
+        "webrtcvad-wheels>=2.0.14",
     ],
     extras_require={
         "tensorboard": ["tensorboard>=2.21"],  # older ones die with setuptools >= 82

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -216,3 +217,34 @@ def csvs(tmp_path_factory: pytest.TempPathFactory) -> Csvs:
         write_corpus(folder, "dev", ["a bat", "cad act"], "flac"),
         write_corpus(folder, "test", ["tab", "a cab"], "flac"),
     )
+
+
+SPOKEN = ("a bad cab", "a cat", "add a tab")
+BIDIRECTIONAL, STREAMING = "--bidirectional", "--nobidirectional"
+
+
+@pytest.fixture(scope="session")
+def export(native, tmp_path_factory: pytest.TempPathFactory, decoy: Path) -> Callable[[str], Path]:
+    """Return a function from the shape of the network to the exported model that knows what is SPOKEN by heart."""
+
+    @functools.cache
+    def export(shape: str) -> Path:
+        folder = tmp_path_factory.mktemp("exported")
+        header, *rows = write_corpus(folder, "train", SPOKEN).read_text().splitlines()
+        (folder / "train.csv").write_text("\n".join([header, *rows * 40]) + "\n")
+        pace = (
+            ("--epochs=20", "--learning_rate=0.005") if shape == STREAMING else ("--epochs=8", "--learning_rate=0.003")
+        )
+        learn = shape, "--n_hidden=48", *pace, "--lr_schedule=cosine", "--dropout_rate=0"
+        files = "--train_files=train.csv", "--checkpoint_dir=run", "--export_dir=model"
+        done = Program(folder, decoy)(*learn, *files)
+        assert done.returncode == 0, done.stderr
+        return folder / "model" / "output_graph.tflite"
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def model(export: Callable[[str], Path]) -> Path:
+    """Return the exported model of a streaming network."""
+    return export(STREAMING)
