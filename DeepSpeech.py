@@ -7,7 +7,8 @@
     4  Evaluation   loss, WER and CER of a set
     5  Training     epochs, validation, checkpoints, when to stop
     6  Test         the report, a single recording
-    7  Main         data, then what the flags ask for
+    7  Export       model files, compared with the network, and the model card
+    8  Main         data, then what the flags ask for
 
 Hannun et al. 2014, "Deep Speech: Scaling up end-to-end speech recognition", arXiv:1412.5567. Where we
 differ from the paper: LSTM cells instead of plain recurrence, Adam instead of Nesterov's momentum, and
@@ -18,9 +19,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
-import resource
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,20 +32,23 @@ from typing import Any
 try:
     import numpy as np
     from absl import flags
+    from numpy.typing import NDArray
 except ModuleNotFoundError:
     sys.exit("The Python packages are not installed here: run `. .venv/bin/activate`, or see README.md.")
 
-from util import checkpoints, commandline, ctc, decoding, feeding, metrics, planning, tf
+from util import checkpoints, commandline, ctc, decoding, divergence, export, feeding, metrics, planning, rehearsal, tf
 from util.adam import Adam
-from util.checkpoints import State
 from util.cluster import start_devices
 from util.decoding import Decoder
 from util.dropout import Dropout, no_dropout
-from util.errors import DataError, DeepSpeechError, TrainingError, UsageError
+from util.errors import ExportError, TrainingError, UsageError
 from util.features import FeatureSet, mfcc, whiten
+from util.inference import Comparison
 from util.lstm import lstm
-from util.progress import DEBUG, ERROR, INFO, Console, StopRequest, duration
+from util.model_card import Origin
+from util.progress import DEBUG, INFO, Console, StopRequest, duration
 from util.text import Alphabet, ByteAlphabet, read_alphabet
+from util.trained import TrainedNetwork
 
 Tensor = Any
 Weights = dict[str, Any]
@@ -147,10 +150,26 @@ define("string", "wer_log_pattern", "", "printf pattern for a line with date, se
 define("string", "one_shot_infer", "", "transcribe this audio file with the checkpoint")
 
 section("Export")
-await_feature("export", export_dir="", export_tflite=False, export_quantize=True, export_savedmodel=False, export_zip=False,
-              remove_export=False, export_file_name="output_graph", export_beam_width=500, export_batch_size=1, n_steps=16,
-              export_author_id="author", export_model_name="model", export_model_version="0.0.1", export_contact_info="",
-              export_license="", export_language="", export_min_ds_version="", export_max_ds_version="", export_description="")
+define("string", "export_dir", "", "export the network to this folder, after the test or straight from a checkpoint")
+define("string", "export_file_name", "output_graph", "name of the exported files, without ending")
+define("boolean", "export_quantize", True, "int8 weights in the .tflite; --no: float32, four times as large")
+define("enum", "export_compat", "", export.COMPATIBLE, "for programs with this version: an older form of .tflite, and .pb and .pbmm")
+define("boolean", "export_graph", False, "write a frozen TensorFlow graph too, .pb (and .pbmm with --nobidirectional)")
+define("boolean", "export_savedmodel", False, "write a SavedModel too")
+define("boolean", "export_zip", False, "zip the export, with the scorer of --scorer_path, beside its folder")
+define("boolean", "remove_export", False, "remove what earlier exports left in the folder")
+define("integer", "export_beam_width", 500, "prefixes that clients follow unless told otherwise", lower_bound=1, upper_bound=2**31 - 1)
+define("integer", "export_batch_size", 1, "for old command lines: utterances at a time, 1")
+define("integer", "n_steps", 16, "frames that clients classify at a time in a stream", lower_bound=1, upper_bound=4096)
+define("string", "export_author_id", "author", "model card: who made the model; begins the card's file name")
+define("string", "export_model_name", "model", "model card: name of the model")
+define("string", "export_model_version", "0.0.1", "model card: its version")
+define("string", "export_contact_info", "", "model card: how to reach the author")
+define("string", "export_license", "", "model card: licence of the model")
+define("string", "export_language", "", "model card, and in the files: language, as in 'en-US'")
+define("string", "export_min_ds_version", "", "model card: oldest version of DeepSpeech that runs the model")
+define("string", "export_max_ds_version", "", "model card: newest version of DeepSpeech that runs the model")
+define("string", "export_description", "", "model card: what the model is for")
 
 section("Cluster")
 await_feature("cluster training", ps_hosts="", worker_hosts="", job_name="localhost", task_index=0, replicas=-1, replicas_to_agg=-1)
@@ -172,17 +191,12 @@ TABLE.accept_old_flags()
 
 def check_flags() -> None:
     """Refuse flags that contradict each other (UsageError), before anything is read."""
-    halves = 2 if FLAGS.bidirectional else 1  # the classic features look at every half step
-    spans = ("feature_win_len", feature_set().window_ms, 1), ("feature_win_step", FLAGS.feature_win_step, halves)
-    for name, milliseconds, parts in spans:
-        if (FLAGS.audio_sample_rate * milliseconds / 1000) % parts:
-            raise UsageError(
-                f"--{name} {milliseconds:g} is not a multiple of {parts} samples at {FLAGS.audio_sample_rate} Hz."
-            )
-    wanted = [name for name in ("train_files", "test_files", "one_shot_infer") if FLAGS[name].value]
+    feature_set().check()
+    export.ExportSettings.from_flags(TABLE.values()).check(feature_set(), FLAGS.layer_norm, FLAGS.scorer_path)
+    wanted = [name for name in ("train_files", "test_files", "one_shot_infer", "export_dir") if FLAGS[name].value]
     if not wanted or (FLAGS.dry_run and "train_files" not in wanted):
         raise UsageError(
-            "Nothing to do: give --train_files, --test_files or --one_shot_infer (--dry_run needs the first)."
+            "Nothing to do: give --train_files, --test_files, --one_shot_infer or --export_dir (--dry_run needs the first)."
         )
     if "train_files" not in wanted and not (FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir):
         raise UsageError(f"--{wanted[0]} without training needs --checkpoint_dir, where the network is.")
@@ -206,6 +220,7 @@ N_CONTEXT = 9  # feature vectors on each side of the one that is classified
 FORWARD = "bidirectional_rnn/fw/basic_lstm_cell"  # the names of 0.1.1
 BACKWARD = "bidirectional_rnn/bw/basic_lstm_cell"
 STREAMING = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"  # the name of 0.9.3
+FORGET_BIAS = {FORWARD: 1.0, BACKWARD: 1.0, STREAMING: 0.0}  # as there
 
 
 def make_weights(n_input: int, n_labels: int) -> Weights:
@@ -260,8 +275,8 @@ def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callab
     def turn(x: Tensor) -> Tensor:
         return tf.reverse_sequence(x, feature_len, seq_axis=0, batch_axis=1)
 
-    def recur(x: Tensor, cell: str, forget_bias: float) -> Tensor:
-        return drop(lstm(drop(x, cell), weights[f"{cell}/kernel"], weights[f"{cell}/bias"], forget_bias), cell)
+    def recur(x: Tensor, cell: str) -> Tensor:
+        return drop(lstm(drop(x, cell), weights[f"{cell}/kernel"], weights[f"{cell}/bias"], FORGET_BIAS[cell]), cell)
 
     # a convolution over 9 + 1 + 9 vectors is the product with their concatenation, without making it
     n_window, n_input, n_hidden = 2 * N_CONTEXT + 1, vectors.shape[2], FLAGS.n_hidden
@@ -273,9 +288,9 @@ def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callab
     x = activate(dense(x, "layer_3"), "layer_3")
     x = tf.reshape(x, [*size, x.shape[1]])  # [time, batch, n_hidden or 2 n_hidden]
     if FLAGS.bidirectional:
-        x = tf.concat([recur(x, FORWARD, 1.0), turn(recur(turn(x), BACKWARD, 1.0))], 2)
+        x = tf.concat([recur(x, FORWARD), turn(recur(turn(x), BACKWARD))], 2)
     else:
-        x = recur(x, STREAMING, 0.0)
+        x = recur(x, STREAMING)
     x = tf.reshape(x, [-1, x.shape[2]])  # [time * batch, ..]
     x = activate(dense(x, "layer_5"), "layer_5")
     return tf.reshape(dense(x, "layer_6"), [*size, weights["layer_6/bias"].shape[0]])
@@ -362,18 +377,10 @@ def score_set(
     return feeding.score_batches(step, data, plan, console)
 
 
-def compare(data: feeding.Corpus, hypotheses: dict[feeding.Key, str]) -> list[metrics.Sample]:
-    """Compare what was recognised in a set with what was said."""
-    if not hypotheses:
-        raise DataError(f"No audio file of {data.name} can be read any more.")
-    found = [(data.samples[member].utterance, loss, hypotheses[member, loss]) for member, loss in sorted(hypotheses)]
-    return [metrics.score(utterance.path, utterance.transcript, text, loss) for utterance, loss, text in found]
-
-
 # -------------------------------------------------------------------------------------- 5  Training
 
 
-def learning_rate(state: State, n_batches: int) -> float:
+def learning_rate(state: checkpoints.State, n_batches: int) -> float:
     """Return the rate of the next step: warm-up, schedule, and the reductions at plateaus."""
     rate = state.reduction * FLAGS.learning_rate
     if FLAGS.lr_schedule == "cosine":  # Loshchilov and Hutter 2016, arXiv:1608.03983, without restarts
@@ -392,7 +399,7 @@ class Trainer:
         self.directory = run_directory(model, save_path(), console)
         self.state = begin_training(model, self.directory, console)
         self.directory.describe(flags=TABLE.values(), train_set=self.data.fingerprint)
-        self.broken = 0  # steps in a row without a finite gradient
+        self.guard = divergence.Guard(self.BROKEN_STEPS, self.directory.path, console)
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
         self.began = self.saved_at - self.state.elapsed
@@ -437,17 +444,13 @@ class Trainer:
                 audio_s += float(batch.n_samples.sum()) / self.data.sample_rate
                 waited_s += batch.waited_s
                 tracker.advance(f"loss {state.loss:.3f}")
-                if 0 < FLAGS.checkpoint_secs <= time.monotonic() - self.saved_at and not self.broken:
+                if 0 < FLAGS.checkpoint_secs <= time.monotonic() - self.saved_at and self.guard.is_well:
                     self.save(["train"])
                 self.obey_stop()
         seconds = time.monotonic() - begin
         loss = state.loss
         state.epoch, state.batch, state.loss_sum, state.n_losses = state.epoch + 1, 0, 0.0, 0
-        self.console.say(
-            f"Epoch {state.epoch} of {state.target}: loss {loss:.4f}, learning rate {rate:.3g}, {duration(seconds)},"
-            f" {audio_s / seconds:.3g} s of audio per s, {waited_s / seconds:.0%} waiting for input,"
-            f" {duration((state.target - state.epoch) * seconds)} left"
-        )
+        self.console.say(metrics.format_epoch(state.epoch, state.target, loss, rate, seconds, audio_s, waited_s))
         self.log.write("epoch", state.step, epoch=state.epoch, loss=loss, learning_rate=rate, seconds=seconds,
                        audio_seconds=audio_s, input_wait=waited_s / seconds)  # fmt: skip
 
@@ -459,19 +462,8 @@ class Trainer:
         except tf.errors.ResourceExhaustedError as error:
             raise TrainingError(f"Out of memory with {len(batch.members)} utterances of up to {batch.samples.shape[1]}"
                                 " samples: lower --train_batch_size or --batch_frames.") from error  # fmt: skip
-        finite = np.isfinite(losses)
-        state.loss_sum += float(losses[finite].sum())
-        state.n_losses += int(finite.sum())
-        updated = bool(finite.any() and np.isfinite(norm))
-        self.broken = 0 if updated else self.broken + 1
-        if updated and finite.all():
-            return
-        suspects = [member for member, good in zip(batch.members, finite, strict=True) if not good] or batch.members
-        names = ", ".join(self.data.samples[member].utterance.path for member in suspects)
-        self.console.warn(f"Step {state.step + 1}: the loss is not a number, left out of the update: {names}")
-        if self.broken == self.BROKEN_STEPS:
-            raise TrainingError(f"No finite loss in {self.BROKEN_STEPS} steps in a row: training has diverged. The checkpoints"
-                                f" in {self.directory.path} are from before; lower --learning_rate or set --max_grad_norm.")  # fmt: skip
+        paths = [self.data.samples[member].utterance.path for member in batch.members]
+        state.count(losses[self.guard.check(losses, norm, state.step + 1, paths)])
 
     def validate(self) -> bool:
         """Measure the dev set and act on it; return whether it is the best so far."""
@@ -482,17 +474,14 @@ class Trainer:
             for key, path in score_set(self.model.score_step, data, "dev", self.console):
                 texts[key] = decoding.greedy_text(path, self.model.alphabet)
                 self.obey_stop()
-            samples = compare(data, texts)
+            samples = feeding.compare(data, texts)
             for line in metrics.format_validation(data.name, samples):
                 self.console.say(line)
             self.log.write("validation", state.step, set=data.name, epoch=state.epoch, **metrics.summarize(samples),
                            elapsed=time.monotonic() - self.began)  # fmt: skip
             scored += samples if data in self.dev else []
         measure = metrics.summarize(scored)[FLAGS.best_metric]
-        improved = state.best is None or measure < state.best
-        state.stale = 0 if state.best is None or measure <= state.best - FLAGS.es_min_delta else state.stale + 1
-        if improved:
-            state.best, state.best_step = measure, state.step
+        improved = state.take_measure(measure, FLAGS.es_min_delta)
         if FLAGS.reduce_lr_on_plateau and state.stale and state.stale % FLAGS.plateau_epochs == 0:
             state.reduction *= FLAGS.plateau_reduction
             if not improved:
@@ -543,7 +532,7 @@ def run_directory(model: Model, path: Path, console: Console) -> checkpoints.Run
     return checkpoints.RunDirectory(path, network, model.variables, console)
 
 
-def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console) -> State:
+def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console) -> checkpoints.State:
     """Load what training goes on from; a run that has begun goes on from its own checkpoints."""
     if FLAGS.load_train == "init" and own.has_begun():
         raise UsageError(
@@ -553,33 +542,17 @@ def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console
     source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
     load = source.load if FLAGS.load_train in ("auto", "init") else source.require
     loaded = load(FLAGS.load_train.replace("auto", "last or best"))
-    state = State(**(loaded or {}))
+    state = checkpoints.State(**(loaded or {}))
     if source is not own:
-        state = State(step=state.step)  # the weights and moments of another run begin this one
+        state = checkpoints.State(step=state.step)  # the weights and moments of another run begin this one
     state.reduction = 1.0 if FLAGS.force_initialize_learning_rate else state.reduction
-    if FLAGS.epochs >= 0:
-        state.target = FLAGS.epochs
-    elif state.epoch >= state.target:
-        state.target = state.epoch - FLAGS.epochs
+    state.aim_at(FLAGS.epochs)
     place = "new weights" if loaded is None else f"epoch {state.epoch + 1}, batch {state.batch + 1}"
     console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own.path}.")
     return state
 
 
 # ------------------------------------------------------------------------------------------ 6  Test
-
-
-def make_decoder(alphabet: Alphabet, console: Console) -> Decoder:
-    """Return the decoder of the test: beam search, or where that is missing and nothing asks for it, the greedy one."""
-    if not ((FLAGS.test and FLAGS.test_files) or FLAGS.one_shot_infer):
-        return decoding.GreedyDecoder(alphabet)
-    missing = decoding.missing_package()
-    if missing and not (FLAGS.scorer_path or FLAGS.hot_words):
-        console.warn(f"The test decodes greedily, without beam search: {missing}")
-        return decoding.GreedyDecoder(alphabet)
-    decoder = decoding.BeamDecoder(alphabet, decoding.BeamSettings.from_flags(TABLE.values()))
-    console.say(f"The test decodes with {decoder}.")
-    return decoder
 
 
 def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Console, log: metrics.MetricsLog) -> None:
@@ -593,9 +566,9 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
             texts[key], greedy[key] = text, decoding.greedy_text(probabilities.argmax(1), model.alphabet)
             if FLAGS.probabilities_file:
                 kept.append((data.samples[key[0]].utterance, probabilities))
-        samples = compare(data, texts)
+        samples = feeding.compare(data, texts)
         measures = metrics.summarize(samples)
-        for line in metrics.format_report(data.name, samples, FLAGS.report_count, compare(data, greedy)):
+        for line in metrics.format_report(data.name, samples, FLAGS.report_count, feeding.compare(data, greedy)):
             print(line)
         if FLAGS.wer_log_pattern:
             print(FLAGS.wer_log_pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", data.name, measures["wer"]))
@@ -607,14 +580,54 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
         decoding.write_probabilities(FLAGS.probabilities_file, kept, model.alphabet, TABLE.values())
 
 
-def transcribe(model: Model, decoder: Decoder, path: str) -> str:
-    """Return the transcript of one audio file."""
-    samples = feeding.read_recording(path, model.features)
-    _, probabilities, lengths = model.test_step(samples[np.newaxis], [len(samples)], [[0]], [1])
-    return decoder.decode(probabilities.numpy(), lengths.numpy())[0]
+def recognise(model: Model, samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return the probabilities, float32 [frames, n_labels + 1], of a recording, int16 [samples]."""
+    probabilities: NDArray[np.float32] = model.test_step(samples[np.newaxis], [len(samples)], [[0]], [1])[1].numpy()[0]
+    return probabilities
 
 
-# ------------------------------------------------------------------------------------------ 7  Main
+# ---------------------------------------------------------------------------------------- 7  Export
+
+VERIFIED = 3, 10  # recordings on which an export has to say what the checkpoint says, and seconds of each
+FLOAT32_TOLERANCE = 1e-3  # greatest difference of a probability; the text has to be the same
+INT8_TOLERANCE = 0.1  # mean over the frames of half the sum of the differences
+INT8_MARGIN = 0.5  # where the checkpoint's best label leads by this much, int8 weights have to find it too ..
+INT8_LOST = 0.01  # .. but for this part of such frames
+SMOKE_TEST = Path(__file__).parent / "data" / "smoke_test" / "she_had_your_dark_suit.wav"
+
+
+def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> None:
+    """Write what the flags ask for, each file compared with the network it is made of: all of it, or nothing."""
+    settings = export.ExportSettings.from_flags(TABLE.values())
+    weights = {name: variable.numpy() for name, variable in model.weights.items()}
+    cells = [(cell, bias) for cell, bias in FORGET_BIAS.items() if f"{cell}/kernel" in weights]
+    network = TrainedNetwork(weights, cells, model.features,
+                             model.alphabet.serialize(), N_CONTEXT, FLAGS.n_steps, FLAGS.relu_clip,
+                             FLAGS.export_beam_width, FLAGS.export_language)  # fmt: skip
+    corpora = sets["dev"] or sets["test"] or sets["train"]
+    recordings = feeding.first_recordings(corpora, *VERIFIED, SMOKE_TEST, model.features)
+    with export.full_precision(), export.new_export(Path(FLAGS.export_dir), FLAGS.remove_export) as folder:
+        expected = {path: recognise(model, samples) for path, samples in recordings.items()}
+        files = export.write_files(network, settings, folder)
+        for file, path in itertools.product(files, recordings):
+            found = file.compare(recordings[path], expected[path], INT8_MARGIN, model.alphabet)
+            console.say(f"{file.name} on {path}: {found}.", DEBUG)
+            if not is_verified(found, file.is_quantised):
+                raise ExportError(f"{file.name} differs from the checkpoint on {path}: {found}. Nothing was exported.")
+        names = export.write_card(settings, network, origin, files, list(recordings), folder)
+    if FLAGS.export_zip:
+        names.append(str(export.write_zip(Path(FLAGS.export_dir), names, FLAGS.scorer_path)))
+    console.say(f"Exported to {FLAGS.export_dir}, compared on {len(recordings)} recordings: {', '.join(names)}.")
+
+
+def is_verified(found: Comparison, is_quantised: bool) -> bool:
+    """Tell whether a file says what the checkpoint says."""
+    if is_quantised:
+        return found.distance <= INT8_TOLERANCE and found.lost <= INT8_LOST * found.clear
+    return found.largest <= FLOAT32_TOLERANCE and found.texts[0] == found.texts[1]
+
+
+# ------------------------------------------------------------------------------------------ 8  Main
 
 
 def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> Sets:
@@ -622,7 +635,7 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> Set
     train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
     wanted = {
         "train": (train, FLAGS.limit_train),
-        "dev": ([[path] for path in FLAGS.dev_files if train], FLAGS.limit_dev),
+        "dev": ([[path] for path in FLAGS.dev_files if train or FLAGS.export_dir], FLAGS.limit_dev),
         "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
@@ -632,24 +645,16 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> Set
 
 def dry_run(model: Model, sets: Sets, console: Console) -> None:
     """Try the longest batch and estimate what an epoch takes; nothing is written."""
-    data = sets["train"][0]
-    plan = plan_epoch(data, 0)
-    frames = [len(members) * max(data.n_frames[member] for member in members) for members in plan]
-    batch = next(feeding.read_batches(data, [plan[frames.index(max(frames))]], console))
-    for step in range(2):  # the first call compiles
-        began = time.monotonic()
-        model.train_step(*batch.tensors, step, FLAGS.learning_rate)[0].numpy()
-    seconds = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
-    console.say(f"The longest batch ({len(batch.members)} utterances, {max(batch.n_samples) / data.sample_rate:.1f} s) takes"
-                f" {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches takes about"
-                f" {duration(seconds * sum(frames) / max(frames))}. Nothing was written.")  # fmt: skip
+    data, step = sets["train"][0], partial(model.train_step, rate=FLAGS.learning_rate)
+    console.say(f"{rehearsal.try_longest(step, data, plan_epoch(data, 0), console)} Nothing was written.")
 
 
 def run(console: Console) -> None:
     """Do what the flags ask for."""
     alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
-    decoder = make_decoder(alphabet, console)  # long before the test, to know that it can be had
+    tests = bool((FLAGS.test and FLAGS.test_files) or FLAGS.one_shot_infer)
+    settings = decoding.BeamSettings.from_flags(TABLE.values())
+    decoder = decoding.make_decoder(alphabet, settings if tests else None, console)  # early, to know that there is one
     features = feature_set()
     sets = load_sets(alphabet, features, console)
     threads = FLAGS.inter_op_parallelism_threads, FLAGS.intra_op_parallelism_threads
@@ -660,39 +665,35 @@ def run(console: Console) -> None:
 
 
 def train_and_test(decoder: Decoder, model: Model, sets: Sets, console: Console) -> None:
-    """Train, test and transcribe, as far as the flags ask for it."""
+    """Train, test, export and transcribe, as far as the flags ask for it."""
     path = save_path() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
     log = metrics.MetricsLog(path / "metrics.jsonl", Path(FLAGS.summary_dir or path / "summaries"))
     if sets["train"]:
         console.say(log.notice, INFO if log.notice else DEBUG)
         Trainer(model, sets, console, log).run()
-    if sets["test"] or FLAGS.one_shot_infer:
-        run_directory(model, path, console).require(FLAGS.load_evaluate.replace("auto", "best or last"))
+    if sets["test"] or FLAGS.one_shot_infer or FLAGS.export_dir:
+        state = run_directory(model, path, console).require(FLAGS.load_evaluate.replace("auto", "best or last"))
         test(model, decoder, sets["test"], console, log)
+    if FLAGS.export_dir:
+        export_model(model, sets, Origin.read(path, state), console)
     if FLAGS.one_shot_infer:
-        print(transcribe(model, decoder, FLAGS.one_shot_infer))
+        probabilities = recognise(model, feeding.read_recording(FLAGS.one_shot_infer, model.features))
+        print(decoder.decode(*decoding.pad([probabilities]))[0])
 
 
 def main() -> int:
     """Run the program; return its exit status."""
     console = Console()
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with commandline.report_errors(console) as outcome:
         if not TABLE.parse(sys.argv):
             print(TABLE.help_text())
             return 0
         check_flags()
-        console = Console(FLAGS.log_level, FLAGS.show_progressbar)
+        console.configure(FLAGS.log_level, FLAGS.show_progressbar)
         for notice in TABLE.notices():
             console.warn(notice)
         run(console)
-    except DeepSpeechError as error:
-        console.say(str(error), ERROR)
-        return error.exit_status
-    except KeyboardInterrupt:
-        console.say("Interrupted.", ERROR)
-        return 130
-    return 0
+    return outcome.status
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ setup(
     extras_require={
         "tensorboard": ["tensorboard>=2.21"],  # older ones die with setuptools >= 82
         "dev": [
+            "ai-edge-litert>=2.1",
             "clang-format>=20",
             "cmake>=3.18",
             "codespell>=2.4",

@@ -19,10 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (
     {"errors"},
     {"files", "tf", "progress"},
-    {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "segmentation"},
-    {"features", "augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing"}
-    | {"language_model", "words"},
+    {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
+    | {"divergence", "segmentation"},
+    {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing", "language_model"}
+    | {"words", "trained", "tflite_features"},
+    {"tflite_graph", "graph_file", "inference", "model_card"},
     {"feeding", "export"},
+    {"rehearsal"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 WITHOUT_TENSORFLOW = {"files", "text", "audio", "corpus", "importing"}  # what importers are made of

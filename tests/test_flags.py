@@ -122,14 +122,12 @@ def later_flags(text: str) -> Iterator[tuple[str, str]]:
 
 def test_what_comes_later_is_refused_in_one_sentence(deepspeech: Program, refused, missing: tuple[str, ...]):
     cases = list(later_flags(deepspeech("--help", tensorflow=False).stdout))
-    assert {name for name, _ in cases} >= {"export_dir", "worker_hosts", "augment", "load_cudnn"}
-    switches = {
-        name for name, _ in cases if re.match(r"(export_(tflite|savedmodel|zip)|remove_export|load_|auto)", name)
-    }
+    assert {name for name, _ in cases} >= {"ps_hosts", "worker_hosts", "augment", "load_cudnn"}
+    switches = {name for name, _ in cases if re.match(r"(load_|auto)", name)}
 
     def refusal(case: tuple[str, str]) -> str:
         name = case[0]
-        value = "true" if name in switches else "false" if name == "export_quantize" else "7"
+        value = "true" if name in switches else "7"
         return refused(f"--{name}={value}", *missing)
 
     with ThreadPoolExecutor(2) as pool:

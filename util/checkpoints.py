@@ -50,6 +50,31 @@ class State:
         """Mean loss of the present epoch so far."""
         return self.loss_sum / max(self.n_losses, 1)
 
+    def count(self, losses: Any) -> None:
+        """Add the losses, float32 [utterances], of an update."""
+        self.loss_sum += float(losses.sum())
+        self.n_losses += len(losses)
+
+    def aim_at(self, epochs: int) -> None:
+        """Set the target: so many epochs in all; negative: that many more, once the old target is reached."""
+        if epochs >= 0:
+            self.target = epochs
+        elif self.epoch >= self.target:
+            self.target = self.epoch - epochs
+
+    def take_measure(self, measure: float, min_delta: float) -> bool:
+        """Note the measure of a validation, of which lower is better; return whether it is the best so far.
+
+        Args:
+            measure: the measure.
+            min_delta: the least improvement after which the validation does not count as stale.
+        """
+        improved = self.best is None or measure < self.best
+        self.stale = 0 if self.best is None or measure <= self.best - min_delta else self.stale + 1
+        if improved:
+            self.best, self.best_step = measure, self.step
+        return improved
+
 
 class DamagedCheckpointError(CheckpointError):
     """A checkpoint's files are cut short or altered; an older one may still be good."""

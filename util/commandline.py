@@ -6,12 +6,16 @@ accepted and answered with the sentence that stands here.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
+import signal
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from util.errors import UsageError
+from util.errors import DeepSpeechError, UsageError
+from util.progress import ERROR, Console
 
 ALIASES = {"epoch": "epochs", "scorer": "scorer_path", "utf8": "bytes_output_mode"}
 
@@ -33,6 +37,7 @@ _RETIRED = {
         augmentation_freq_and_time_masking augmentation_speed_up_std
         augmentation_pitch_and_tempo_scaling""",
     "give it to bin/lm_optimizer.py": "lm_alpha_max lm_beta_max n_trials",
+    "the .tflite is always written": "export_tflite",
     "every validation reports WER, CER and two samples": "display_step",
     "the cluster has no coordinator of its own any more": """
         coord_retries coord_host coord_port iters_per_worker log_traffic horovod""",
@@ -46,8 +51,30 @@ RETIRED = {name: notice for notice, names in _RETIRED.items() for name in names.
 _SWITCHES = """
     augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
     log_traffic horovod train_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
-    normalize_sample_rate"""
+    normalize_sample_rate export_tflite"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How a program ends."""
+
+    status: int = 0
+
+
+@contextlib.contextmanager
+def report_errors(console: Console) -> Iterator[Outcome]:
+    """Turn the errors of a program into a line of the console and an exit status; a request to end is one of them."""
+    outcome = Outcome()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield outcome
+    except DeepSpeechError as error:
+        console.say(str(error), ERROR)
+        outcome.status = error.exit_status
+    except KeyboardInterrupt:
+        console.say("Interrupted.", ERROR)
+        outcome.status = 130
 
 
 class FlagTable:

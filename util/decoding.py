@@ -25,6 +25,7 @@ from util.cluster import count_cores
 from util.corpus import Utterance
 from util.errors import DataError, DecoderError, ScorerError, UsageError
 from util.files import write_atomically
+from util.progress import Console
 from util.text import Alphabet, ByteAlphabet, describe_character, normalize
 
 Tensor = Any
@@ -150,6 +151,25 @@ class BeamDecoder:
         except ValueError as error:
             raise DecoderError(f"the network's output cannot be decoded: {error}") from error
         return [normalize(best[0][1]) if best else "" for best in results]
+
+
+def make_decoder(alphabet: Alphabet, settings: BeamSettings | None, console: Console) -> Decoder:
+    """Return beam search, or where that is missing and nothing asks for it, the greedy decoder.
+
+    Args:
+        alphabet: of the network.
+        settings: how to search; None: greedily.
+        console: told of what it is.
+    """
+    if settings is None:
+        return GreedyDecoder(alphabet)
+    missing = missing_package()
+    if missing and not (settings.scorer_path or settings.hot_words):
+        console.warn(f"The test decodes greedily, without beam search: {missing}")
+        return GreedyDecoder(alphabet)
+    decoder = BeamDecoder(alphabet, settings)
+    console.say(f"The test decodes with {decoder}.")
+    return decoder
 
 
 def missing_package() -> str:

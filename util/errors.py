@@ -35,6 +35,10 @@ class ScorerError(DeepSpeechError):
     """A scorer cannot be built or used."""
 
 
+class ExportError(DeepSpeechError):
+    """A network cannot be exported, or an exported file does not say what the checkpoint says."""
+
+
 class TrainingError(DeepSpeechError):
     """Training cannot go on, for instance because the loss is no longer a number."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from util import tf
+from util.errors import UsageError
 
 Tensor = Any
 FloatArray = NDArray[np.float32]
@@ -58,6 +59,20 @@ class FeatureSet:
     def pads_last_window(self) -> bool:
         """Whether samples left over at the end are filled up with zeros to one more window."""
         return self.name == "classic"
+
+    def check(self) -> None:
+        """Refuse windows and steps that are not whole samples.
+
+        Raises:
+            UsageError: one is not.
+        """
+        halves = 2 if self.name == "classic" else 1  # the classic features look at every half step
+        for name, milliseconds, parts in (("len", self.window_ms, 1), ("step", self.step_ms, halves)):
+            if (self.sample_rate * milliseconds / 1000) % parts:
+                rate = f"{self.sample_rate} Hz"
+                raise UsageError(
+                    f"--feature_win_{name} {milliseconds:g} is not a multiple of {parts} samples at {rate}."
+                )
 
     def frames(self, n_samples: int) -> int:
         """Count the feature vectors of `n_samples` samples (at `sample_rate`)."""
@@ -124,8 +139,8 @@ def _classic(signal: Tensor, n_samples: Tensor, features: FeatureSet) -> Tensor:
     emphasised *= tf.sequence_mask(n_samples, tf.shape(signal)[1], tf.float64)
     power = _power_spectrum(emphasised, features) / features.fft_size
     power = tf.cast(power, tf.float32)
-    bands = power @ _classic_filterbank(features)
-    cepstra = tf.math.log(_positive(bands)) @ _classic_transform(features)
+    bands = power @ classic_filterbank(features)
+    cepstra = tf.math.log(_positive(bands)) @ classic_transform(features)
     log_energy = tf.math.log(_positive(tf.reduce_sum(power, 2, keepdims=True)))
     return tf.concat([log_energy, cepstra[..., 1:]], 2)
 
@@ -136,10 +151,9 @@ def _streaming(signal: Tensor, _n_samples: Tensor, features: FeatureSet) -> Tens
     The spectrum is computed in float64, as there.
     """
     signal = tf.cast(signal, tf.float64) / 32768.0
-    window = tf.signal.hann_window(features.window, periodic=True, dtype=tf.float64)
-    magnitude = tf.cast(tf.sqrt(_power_spectrum(signal, features, window)), tf.float32)
-    bands = magnitude @ _streaming_filterbank(features)
-    return tf.math.log(tf.maximum(bands, 1e-12)) @ _cosine_transform(40, features.n_input)
+    magnitude = tf.cast(tf.sqrt(_power_spectrum(signal, features, hann_window(features.window))), tf.float32)
+    bands = magnitude @ streaming_filterbank(features)
+    return tf.math.log(tf.maximum(bands, 1e-12)) @ cosine_transform(40, features.n_input)
 
 
 def _power_spectrum(signal: Tensor, features: FeatureSet, window: Tensor = 1.0) -> Tensor:
@@ -161,13 +175,18 @@ def _frame_counts(n_samples: Tensor, features: FeatureSet) -> Tensor:
     return tf.maximum(0, 1 + (n_samples - features.window) // features.step)
 
 
-def _cosine_transform(n_bands: int, n_cepstra: int) -> FloatArray:
+def hann_window(length: int) -> NDArray[np.float64]:
+    """Return the window of AudioSpectrogram: periodic, float64 [length]."""
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length)))
+
+
+def cosine_transform(n_bands: int, n_cepstra: int) -> FloatArray:
     """Return the type-II cosine transform, float32 [n_bands, n_cepstra], all rows of equal scale."""
     angle = np.pi / n_bands * np.outer(np.arange(n_bands) + 0.5, np.arange(n_cepstra))
     return np.asarray(np.sqrt(2 / n_bands) * np.cos(angle), np.float32)
 
 
-def _classic_filterbank(features: FeatureSet) -> FloatArray:
+def classic_filterbank(features: FeatureSet) -> FloatArray:
     """Return the library's 26 triangular mel filters, float32 [fft_size / 2 + 1, n_input]."""
     from python_speech_features import get_filterbanks  # noqa: PLC0415 - slow to import
 
@@ -175,14 +194,14 @@ def _classic_filterbank(features: FeatureSet) -> FloatArray:
     return np.asarray(banks.T, np.float32)
 
 
-def _classic_transform(features: FeatureSet) -> FloatArray:
+def classic_transform(features: FeatureSet) -> FloatArray:
     """Return cosine transform and lifter in one matrix, float32 [n_input, n_input]."""
     from python_speech_features import lifter  # noqa: PLC0415 - slow to import
 
-    return np.asarray(lifter(_cosine_transform(features.n_input, features.n_input), 22), np.float32)
+    return np.asarray(lifter(cosine_transform(features.n_input, features.n_input), 22), np.float32)
 
 
-def _streaming_filterbank(features: FeatureSet) -> FloatArray:
+def streaming_filterbank(features: FeatureSet) -> FloatArray:
     """Return the 40 mel filters of the Mfcc operation, float32 [fft_size / 2 + 1, 40].
 
     Each spectrum bin between 20 Hz and half the sample rate is shared linearly, on the mel scale,

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from util import metrics
 from util.audio import AudioInfo, read_audio, read_info, resampled_length
 from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
 from util.ctc import frames_needed
@@ -292,6 +293,26 @@ def score_batches(
                 for row, member in enumerate(batch.members):
                     yield (member, float(losses[row])), outputs[row, : lengths[row]]
             tracker.advance()
+
+
+def compare(data: Corpus, hypotheses: Mapping[Key, str]) -> list[metrics.Sample]:
+    """Compare what was recognised in a set with what was said.
+
+    Raises:
+        DataError: nothing was recognised.
+    """
+    if not hypotheses:
+        raise DataError(f"No audio file of {data.name} can be read any more.")
+    found = [(data.samples[member].utterance, loss, hypotheses[member, loss]) for member, loss in sorted(hypotheses)]
+    return [metrics.score(utterance.path, utterance.transcript, text, loss) for utterance, loss, text in found]
+
+
+def first_recordings(
+    corpora: Sequence[Corpus], count: int, seconds: int, default: Path, features: FeatureSet
+) -> dict[str, NDArray[np.int16]]:
+    """Read the beginnings of the first recordings of sets, int16 [samples] by path; `default` where there are none."""
+    paths = [sample.utterance.path for corpus in corpora for sample in corpus.samples[:count]][:count] or [str(default)]
+    return {path: read_recording(path, features)[: seconds * features.sample_rate] for path in paths}
 
 
 def read_recording(path: str, features: FeatureSet) -> NDArray[np.int16]:

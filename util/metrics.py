@@ -15,6 +15,7 @@ from rapidfuzz.distance import Levenshtein
 from util import tf
 from util.errors import DataError, UsageError
 from util.files import write_atomically
+from util.progress import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,17 @@ def format_validation(name: str, samples: Sequence[Sample]) -> list[str]:
         heard = samples[sample].hypothesis or "(nothing yet, which is normal early in training)"
         lines += [f"    reference:  {samples[sample].reference}", f"    hypothesis: {heard}"]
     return lines
+
+
+def format_epoch(
+    epoch: int, target: int, loss: float, rate: float, seconds: float, audio_s: float, waited_s: float
+) -> str:
+    """Return the line that tells of an epoch, its speed, its wait for input, and the time the others will take."""
+    return (
+        f"Epoch {epoch} of {target}: loss {loss:.4f}, learning rate {rate:.3g}, {duration(seconds)},"
+        f" {audio_s / seconds:.3g} s of audio per s, {waited_s / seconds:.0%} waiting for input,"
+        f" {duration((target - epoch) * seconds)} left"
+    )
 
 
 class MetricsLog:

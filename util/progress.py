@@ -29,6 +29,10 @@ class Console:
         self.stream = stream or sys.stderr
         self.bars = bars and self.stream.isatty()
 
+    def configure(self, level: int, bars: bool) -> None:
+        """Set what is shown, as the constructor does."""
+        self.level, self.bars = level, bars and self.stream.isatty()
+
     def say(self, message: str, level: int = INFO) -> None:
         """Write one line; warnings and errors say what they are."""
         if level >= self.level:

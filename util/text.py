@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -101,6 +102,19 @@ class Alphabet:
         """
         return normalize("".join([self._labels[i] for i in self._checked(ids)]))
 
+    def serialize(self) -> bytes:
+        """Return the alphabet as model files hold it.
+
+        That is the number of labels, then of each its id, its length in bytes and its UTF-8; numbers are u16, little
+        endian.
+        """
+        labels = [self._bytes(i) for i in range(len(self))]
+        entries = [struct.pack("<HH", i, len(label)) + label for i, label in enumerate(labels)]
+        return struct.pack("<H", len(labels)) + b"".join(entries)
+
+    def _bytes(self, label_id: int) -> bytes:
+        return self._labels[label_id].encode()
+
     def missing(self, text: str) -> list[str]:
         """Return the characters of `text` that no label covers: each once, in their order."""
         return self._scan(text)[1]
@@ -151,6 +165,9 @@ class ByteAlphabet(Alphabet):
         """
         data = bytes(i + 1 for i in self._checked(ids))
         return normalize(data.decode("utf-8", errors="replace"))
+
+    def _bytes(self, label_id: int) -> bytes:
+        return bytes([label_id + 1])
 
     def _scan(self, text: str) -> tuple[list[int], list[str]]:
         text = normalize(text)

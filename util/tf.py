@@ -12,6 +12,7 @@ import importlib
 import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -40,6 +41,25 @@ def _load() -> ModuleType:
         tensorflow.config.list_physical_devices()  # looks for GPUs, and is noisy where there are none
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return tensorflow
+
+
+def part(name: str) -> Any:
+    """Return a module of TensorFlow that has no public name: the classes of a file format."""
+    _load()
+    return importlib.import_module(f"tensorflow.{name}")
+
+
+def lite_interpreter(path: str) -> Any:
+    """Return TensorFlow Lite's interpreter of a file, with its own kernels only.
+
+    Those quantise activations symmetrically, by rows, as a file asks for; the ones that it would otherwise choose
+    do as they like.
+    """
+    lite = _load().lite
+    kernels = lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is a package of its own now
+        return lite.Interpreter(path, experimental_op_resolver_type=kernels)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,10 @@
 
 namespace deepspeech {
 
+// Of tensors, operators, nodes...; far above what any export has. Keeps in bounds what a hostile file costs, whose
+// parts may overlap.
+constexpr size_t kMaxParts = 100000;
+
 // A part of the file's bytes.
 using Bytes = std::basic_string_view<uint8_t>;
 

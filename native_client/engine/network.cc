@@ -10,7 +10,8 @@ namespace {
 
 constexpr size_t kBlock = 64;  // frames whose gates are in memory at a time
 
-void GrowTo(size_t size, std::vector<float>* values) {
+template <class T>
+void GrowTo(size_t size, std::vector<T>* values) {
   if (values->size() < size) values->resize(size);
 }
 
@@ -142,18 +143,20 @@ void Network::RunLstm(const Lstm& lstm, bool turns, const std::vector<Chunk>& ch
         std::copy_n(&workspace->activations[frame_of(walks[i], s) * n_inputs], n_inputs, to);
       }
     }
+    lstm.input.Prepare(workspace->inputs.data(), n_inputs, n_rows, nullptr, &workspace->rows);
     if (lstm.layer->shares_scale) {
       GrowTo(n_rows, &workspace->peaks);
+      GrowTo(n_rows * 4 * n, &workspace->sums);
       Peaks(isa_, workspace->inputs.data(), n_inputs, n_rows, n_inputs, workspace->peaks.data());
+      lstm.input.KeepSums(workspace->rows, workspace->sums.data(), 4 * n, threads);
+    } else {
+      lstm.input.Multiply(workspace->rows, lstm.layer->bias.data(), false, workspace->gates.data(), 4 * n, threads);
     }
-    lstm.input.Prepare(workspace->inputs.data(), n_inputs, n_rows, nullptr, &workspace->rows);
-    lstm.input.Multiply(workspace->rows, lstm.layer->bias.data(), false, workspace->gates.data(), 4 * n, threads);
 
     for (size_t row = 0; step < end; ++step) {
       const size_t running = n_running(step);
+      ComputeGates(lstm, row, running, workspace, threads);
       float* gates = &workspace->gates[row * 4 * n];
-      AddRecurrent(lstm, running, lstm.layer->shares_scale ? &workspace->peaks[row] : nullptr,
-                   &workspace->inputs[row * n_inputs], gates, workspace, threads);
       for (size_t i = 0; i < running; ++i) {
         float *c = &workspace->c[i * n], *h = &workspace->h[i * n];
         LstmCell(isa_, gates + i * 4 * n, n, c, h);
@@ -170,23 +173,28 @@ void Network::RunLstm(const Lstm& lstm, bool turns, const std::vector<Chunk>& ch
   }
 }
 
-// Adds the recurrent product of a step to the gates. With `peaks`, those of the inputs, input and state are quantised
-// as one row: where the state has the greater peak, the input's product is made again with it.
-void Network::AddRecurrent(const Lstm& lstm, size_t n_rows, float* peaks, const float* inputs, float* gates,
-                           Workspace* workspace, Threads* threads) const {
+// Completes the gates of a step, whose inputs are in rows of the block, with the product of the state.
+void Network::ComputeGates(const Lstm& lstm, size_t first_row, size_t n_rows, Workspace* workspace,
+                           Threads* threads) const {
   const size_t n = n_hidden(), n_inputs = lstm.input.n_inputs();
-  if (peaks) {
-    GrowTo(n_rows, &workspace->state_peaks);
-    Peaks(isa_, workspace->h.data(), n, n_rows, n, workspace->state_peaks.data());
-    for (size_t i = 0; i < n_rows; ++i) {
-      if (workspace->state_peaks[i] <= peaks[i]) continue;
-      peaks[i] = workspace->state_peaks[i];
-      lstm.input.Prepare(inputs + i * n_inputs, n_inputs, 1, &peaks[i], &workspace->rows);
-      lstm.input.Multiply(workspace->rows, lstm.layer->bias.data(), false, gates + i * 4 * n, 4 * n, threads);
-    }
+  float* gates = &workspace->gates[first_row * 4 * n];
+  if (!lstm.layer->shares_scale) {
+    lstm.recurrent.Prepare(workspace->h.data(), n, n_rows, nullptr, &workspace->state_rows);
+    lstm.recurrent.Multiply(workspace->state_rows, nullptr, true, gates, 4 * n, threads);
+    return;
+  }
+  float* peaks = &workspace->peaks[first_row];
+  int32_t* sums = &workspace->sums[first_row * 4 * n];
+  GrowTo(n_rows, &workspace->state_peaks);
+  Peaks(isa_, workspace->h.data(), n, n_rows, n, workspace->state_peaks.data());
+  for (size_t i = 0; i < n_rows; ++i) {
+    if (workspace->state_peaks[i] <= peaks[i]) continue;
+    peaks[i] = workspace->state_peaks[i];  // then the input, too, was quantised with too small a scale
+    lstm.input.Prepare(&workspace->inputs[(first_row + i) * n_inputs], n_inputs, 1, &peaks[i], &workspace->rows);
+    lstm.input.KeepSums(workspace->rows, sums + i * 4 * n, 4 * n, threads);
   }
   lstm.recurrent.Prepare(workspace->h.data(), n, n_rows, peaks, &workspace->state_rows);
-  lstm.recurrent.Multiply(workspace->state_rows, nullptr, true, gates, 4 * n, threads);
+  lstm.recurrent.MultiplyRest(workspace->state_rows, sums, lstm.layer->bias.data(), gates, 4 * n, threads);
 }
 
 }  // namespace deepspeech

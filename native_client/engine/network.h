@@ -41,6 +41,7 @@ class Network {
     std::vector<float> inputs, gates;                  // of the LSTM, [frames of a block, ..]
     std::vector<float> c, h;                           // [chunks, n_hidden]
     std::vector<float> peaks, state_peaks;
+    std::vector<int32_t> sums;  // of the inputs, where they share their scale with the state
     Rows rows, state_rows;
   };
 
@@ -65,8 +66,7 @@ class Network {
   void Activate(const Dense& dense, size_t n_rows, float* y) const;
   void RunLstm(const Lstm& lstm, bool turns, const std::vector<Chunk>& chunks, Workspace* workspace,
                Threads* threads) const;
-  void AddRecurrent(const Lstm& lstm, size_t n_rows, float* peaks, const float* inputs, float* gates,
-                    Workspace* workspace, Threads* threads) const;
+  void ComputeGates(const Lstm& lstm, size_t first_row, size_t n_rows, Workspace* workspace, Threads* threads) const;
 
   std::shared_ptr<const ModelFile> file_;
   Isa isa_;

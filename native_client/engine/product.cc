@@ -17,10 +17,12 @@ const Kernels& KernelsOf(Isa isa) {
   return kPortableKernels;
 }
 
+constexpr size_t kCacheLine = 64;  // bytes
+
 // Output rows that one thread takes at least, a multiple of all tiles.
 constexpr size_t kGrain = 16;
-// Multiplications below which waking a thread costs more than it saves.
-constexpr size_t kParallelWork = 1 << 18;
+// Multiplications below which waking a thread costs more than it saves: about 10 us of them.
+constexpr size_t kParallelWork = 1 << 20;
 
 }  // namespace
 
@@ -57,7 +59,7 @@ void Matrix::Prepare(const float* x, size_t stride, size_t n_rows, const float* 
   rows->float_stride = stride;
   if (!is_quantised()) return;
   const Kernels& kernels = KernelsOf(isa_);
-  rows->int_stride = (n_inputs() + kIntsPadding - 1) / kIntsPadding * kIntsPadding;
+  rows->int_stride = (n_inputs() + kCacheLine - 1) / kCacheLine * kCacheLine;
   rows->ints.resize(n_rows * rows->int_stride);
   rows->scales.resize(n_rows);
   for (size_t m = 0; m < n_rows; ++m) {
@@ -68,12 +70,10 @@ void Matrix::Prepare(const float* x, size_t stride, size_t n_rows, const float* 
     const bool is_silent = peak < 1e-36f;
     rows->scales[m] = is_silent ? 1 : peak / 127;
     kernels.quantise(row, n_inputs(), is_silent ? 0 : 127 / peak, ints);
-    std::fill(ints + n_inputs(), ints + rows->int_stride, 0);
   }
 }
 
-void Matrix::Multiply(const Rows& x, const float* bias, bool adds, float* y, size_t y_stride, Threads* threads) const {
-  const Kernels& kernels = KernelsOf(isa_);
+Product Matrix::MakeProduct(const Rows& x, size_t y_stride) const {
   Product product = {};
   product.n_inputs = n_inputs();
   product.n_rows = x.n_rows;
@@ -83,20 +83,45 @@ void Matrix::Multiply(const Rows& x, const float* bias, bool adds, float* y, siz
   product.x = x.floats;
   product.int_x = x.ints.data();
   product.x_stride = is_quantised() ? x.int_stride : x.float_stride;
-  product.bias = bias;
-  product.adds = adds;
-  product.y = y;
   product.y_stride = y_stride;
   product.row_offsets = row_sums_.data();
   product.weight_scales = weights_.scales.data();
   product.x_scales = x.scales.data();
+  return product;
+}
 
+void Matrix::Run(const Product& product, Threads* threads) const {
+  const Kernels& kernels = KernelsOf(isa_);
   const auto multiply = is_quantised() ? kernels.multiply_ints : kernels.multiply_floats;
-  if (threads == nullptr || n_outputs() * n_inputs() * x.n_rows < kParallelWork) {
+  if (threads == nullptr || n_outputs() * n_inputs() * product.n_rows < kParallelWork) {
     multiply(product, 0, n_outputs());
   } else {
     threads->ParallelFor(n_outputs(), kGrain, [&](size_t begin, size_t end) { multiply(product, begin, end); });
   }
+}
+
+void Matrix::Multiply(const Rows& x, const float* bias, bool adds, float* y, size_t y_stride, Threads* threads) const {
+  Product product = MakeProduct(x, y_stride);
+  product.bias = bias;
+  product.adds = adds;
+  product.y = y;
+  Run(product, threads);
+}
+
+void Matrix::KeepSums(const Rows& x, int32_t* sums, size_t stride, Threads* threads) const {
+  Product product = MakeProduct(x, stride);
+  product.sums = sums;
+  product.keeps_sums = true;
+  Run(product, threads);
+}
+
+void Matrix::MultiplyRest(const Rows& x, int32_t* sums, const float* bias, float* y, size_t stride,
+                          Threads* threads) const {
+  Product product = MakeProduct(x, stride);
+  product.sums = sums;
+  product.bias = bias;
+  product.y = y;
+  Run(product, threads);
 }
 
 void ClippedRelu(Isa isa, float* x, size_t n, float clip) { KernelsOf(isa).clipped_relu(x, n, clip); }

@@ -10,6 +10,8 @@
 
 namespace deepspeech {
 
+struct Product;
+
 // What the arithmetic is compiled for. One is chosen when the library is loaded (the best the machine has), tests go
 // through all of them.
 enum class Isa { kPortable, kAvx2, kAvx512 };
@@ -38,7 +40,7 @@ struct Rows {
   const float* floats = nullptr;  // not owned
   size_t float_stride = 0;  // rows may overlap: a context window is a row that begins n_input after the one before
   // int8
-  std::vector<uint8_t, CacheAligned<uint8_t>> ints;  // [n_rows, int_stride], plus 128, zero-padded
+  std::vector<uint8_t, CacheAligned<uint8_t>> ints;  // [n_rows, int_stride], plus 128
   size_t int_stride = 0;
   std::vector<float> scales;  // [n_rows]
 };
@@ -46,7 +48,8 @@ struct Rows {
 // Greatest absolute value of each row, float32 [n_rows].
 void Peaks(Isa isa, const float* x, size_t stride, size_t n_rows, size_t n_inputs, float* peaks);
 
-// A weight matrix, ready for products. Weights stay where the file has them.
+// A weight matrix, ready for products. Weights stay where the file has them. Products of integers are exact up to 65536
+// inputs.
 class Matrix {
  public:
   Matrix() = default;
@@ -63,7 +66,15 @@ class Matrix {
   // y[m][n] = sum_k W[n][k] x[m][k] + (adds ? y[m][n] : bias ? bias[n] : 0), y float32 [n_rows, y_stride].
   void Multiply(const Rows& x, const float* bias, bool adds, float* y, size_t y_stride, Threads* threads) const;
 
+  // int8, where a row of activations stands in two parts for two matrices, quantised with one scale: the first matrix
+  // keeps its sums of integers, int32 [n_rows, stride], and the second one adds its own before it scales.
+  void KeepSums(const Rows& x, int32_t* sums, size_t stride, Threads* threads) const;
+  void MultiplyRest(const Rows& x, int32_t* sums, const float* bias, float* y, size_t stride, Threads* threads) const;
+
  private:
+  Product MakeProduct(const Rows& x, size_t y_stride) const;
+  void Run(const Product& product, Threads* threads) const;
+
   WeightMatrix weights_;
   Isa isa_ = Isa::kPortable;
   std::vector<int32_t> row_sums_;  // int8: 128 times the sum of each row, for the offset of the activations

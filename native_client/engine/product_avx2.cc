@@ -13,6 +13,7 @@ struct FloatOp {
   using Sum = __m256;
   static constexpr size_t kSize = 8;
   static constexpr size_t kTileRows = 2;
+  static constexpr size_t kBlock = 1024;
 
   static __m256 Load(const float* x, size_t size) {
     if (size == kSize) return _mm256_loadu_ps(x);
@@ -34,6 +35,7 @@ struct IntOp {
   using Sum = __m256i;
   static constexpr size_t kSize = 16;
   static constexpr size_t kTileRows = 2;
+  static constexpr size_t kBlock = SIZE_MAX;
 
   static __m128i LoadBytes(const void* x, size_t size) {
     __m128i bytes = _mm_setzero_si128();

@@ -13,6 +13,7 @@ struct FloatOp {
   using Sum = __m512;
   static constexpr size_t kSize = 16;
   static constexpr size_t kTileRows = 4;
+  static constexpr size_t kBlock = 1024;
 
   static __m512 Load(const float* x, size_t size) {
     return size == kSize ? _mm512_loadu_ps(x) : _mm512_maskz_loadu_ps((1u << size) - 1, x);
@@ -35,6 +36,7 @@ struct IntOp {
   using Sum = __m512i;
   static constexpr size_t kSize = 64;
   static constexpr size_t kTileRows = 4;
+  static constexpr size_t kBlock = SIZE_MAX;
 
   static __m512i Load(const void* x, size_t size) {
     return size == kSize ? _mm512_loadu_si512(x) : _mm512_maskz_loadu_epi8((1ull << size) - 1, x);

@@ -10,8 +10,7 @@
 namespace deepspeech {
 
 // y[m][n] = sum_k weights[n][k] x[m][k] + (adds ? y[m][n] : bias ? bias[n] : 0).
-// Of weights and x exactly n_inputs values of each row are read; x of int8 products may be read to the next multiple
-// of kIntsPadding.
+// Of weights and x exactly n_inputs values of each row are read.
 struct Product {
   size_t n_inputs, n_rows;
   const float* weights;  // [.., stride]
@@ -24,20 +23,21 @@ struct Product {
   bool adds;
   float* y;  // [n_rows, y_stride]
   size_t y_stride;
-  // int8: the sum of integers, less row_offsets[n], times weight_scales[n] times x_scales[m]
+  // int8: the sum of integers, less row_offsets[n], times weight_scales[n] times x_scales[m]. With `sums` [n_rows,
+  // y_stride] those are added to the integers before; or, with keeps_sums, made of them in place of y.
+  int32_t* sums;
+  bool keeps_sums;
   const int32_t* row_offsets;
   const float* weight_scales;
   const float* x_scales;
 };
-
-constexpr size_t kIntsPadding = 64;
 
 struct Kernels {
   // Products of the weight rows begin to end.
   void (*multiply_floats)(const Product& product, size_t begin, size_t end);
   void (*multiply_ints)(const Product& product, size_t begin, size_t end);
   int32_t (*sum)(const int8_t* x, size_t n);
-  float (*peak)(const float* x, size_t n);  // greatest absolute value
+  float (*peak)(const float* x, size_t n);  // greatest absolute value; NaN where there is one
   // Rounds x * factor, half away from zero, to -127..127, and adds 128.
   void (*quantise)(const float* x, size_t n, float factor, uint8_t* ints);
   void (*clipped_relu)(float* x, size_t n, float clip);

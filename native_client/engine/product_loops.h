@@ -71,19 +71,46 @@ inline float Exp(float x) {
   return p * power;
 }
 
-inline float Sigmoid(float x) { return 1.0f / (1.0f + Exp(-x)); }
+// Sigmoid and hyperbolic tangent as rational functions: those of the Eigen library that TensorFlow Lite was built with
+// in the time of DeepSpeech 0.9.3 and Coqui STT 1.4.0. In their int8 models an ulp in the state can become a step of a
+// sixth, where the state is quantised with the scale of an input of up to 20; with the same functions it is the same
+// step. Right to 1e-7 absolutely, in a third of the time of Exp.
+inline float Sigmoid(float x) {
+  float bounded = x < 15.7243833541870117f ? x : 15.7243833541870117f;
+  bounded = bounded > -9.0f ? bounded : -9.0f;
+  const float z = bounded * bounded;
+  float p = 4.37031012579801e-11f;
+  p = p * z + 1.15627324459942e-07f;
+  p = p * z + 6.08574864600143e-05f;
+  p = p * z + 8.51377133304701e-03f;
+  p = p * z + 2.48287947061529e-01f;
+  float q = 6.10247389755681e-13f;
+  q = q * z + 5.76102136993427e-09f;
+  q = q * z + 6.29106785017040e-06f;
+  q = q * z + 1.70198817374094e-03f;
+  q = q * z + 1.16817656904453e-01f;
+  q = q * z + 9.93151921023180e-01f;
+  const float inside = p * bounded / q + 0.5f;
+  return x < -9.0f ? Exp(x) : inside;
+}
 
-// Near zero, where 1 - 2 / (e^2x + 1) would cancel, the polynomial of Cephes.
 inline float Tanh(float x) {
-  const float z = x * x;
-  float p = -5.70498872745e-3f;
-  p = p * z + 2.06390887954e-2f;
-  p = p * z - 5.37397155531e-2f;
-  p = p * z + 1.33314422036e-1f;
-  p = p * z - 3.33332819422e-1f;
-  const float near = p * z * x + x;
-  const float far = 1.0f - 2.0f / (Exp(2.0f * x) + 1.0f);
-  return z < 0.390625f ? near : far;
+  float bounded = x < 7.90531110763549805f ? x : 7.90531110763549805f;
+  bounded = bounded > -7.90531110763549805f ? bounded : -7.90531110763549805f;
+  const float z = bounded * bounded;
+  float p = -2.76076847742355e-16f;
+  p = p * z + 2.00018790482477e-13f;
+  p = p * z - 8.60467152213735e-11f;
+  p = p * z + 5.12229709037114e-08f;
+  p = p * z + 1.48572235717979e-05f;
+  p = p * z + 6.37261928875436e-04f;
+  p = p * z + 4.89352455891786e-03f;
+  float q = 1.19825839466702e-06f;
+  q = q * z + 1.18534705686654e-04f;
+  q = q * z + 2.26843463243900e-03f;
+  q = q * z + 4.89352518554385e-03f;
+  const float size = x < 0 ? -x : x;
+  return size < 0.0004f ? x : bounded * p / q;
 }
 
 void RunLstmCell(const float* __restrict gates, size_t n, float* __restrict c, float* __restrict h) {
@@ -105,8 +132,16 @@ inline void Store(const Product& product, size_t n, size_t m, float sum) {
 }
 
 inline void Store(const Product& product, size_t n, size_t m, int32_t sum) {
-  const float scale = product.weight_scales[n] * product.x_scales[m];
-  Store(product, n, m, static_cast<float>(sum - product.row_offsets[n]) * scale);
+  sum -= product.row_offsets[n];
+  if (product.sums) {
+    int32_t* kept = product.sums + m * product.y_stride + n;
+    if (product.keeps_sums) {
+      *kept = sum;
+      return;
+    }
+    sum += *kept;
+  }
+  Store(product, n, m, static_cast<float>(sum) * (product.weight_scales[n] * product.x_scales[m]));
 }
 
 }  // namespace

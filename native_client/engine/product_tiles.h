@@ -14,36 +14,47 @@ typedef int32_t Ints4 __attribute__((vector_size(16)));
 // Activations that a tile of weights meets before the next tile: what stays in the second-level cache.
 constexpr size_t kBlockBytes = 1 << 18;
 
-inline Floats4 Scaled(const Product&, size_t, size_t, Floats4 sums) { return sums; }
-
-inline Floats4 Scaled(const Product& product, size_t n, size_t m, Ints4 sums) {
-  Ints4 offsets;
-  Floats4 scales;
-  memcpy(&offsets, product.row_offsets + n, sizeof offsets);
-  memcpy(&scales, product.weight_scales + n, sizeof scales);
-  return __builtin_convertvector(sums - offsets, Floats4) * (scales * product.x_scales[m]);
-}
-
-template <typename Sums>
-void StoreFour(const Product& product, size_t n, size_t m, Sums sums) {
+inline void StoreFour(const Product& product, size_t n, size_t m, Floats4 sums) {
   float* y = product.y + m * product.y_stride + n;
-  Floats4 result = Scaled(product, n, m, sums), base = {};
+  Floats4 base = {};
   if (product.adds) {
     memcpy(&base, y, sizeof base);
   } else if (product.bias) {
     memcpy(&base, product.bias + n, sizeof base);
   }
-  result += base;
-  memcpy(y, &result, sizeof result);
+  sums += base;
+  memcpy(y, &sums, sizeof sums);
 }
 
-// Op is what an instruction set does with a pair of operands: types Weight, X, Vector and Sum, Load, Multiply, SumFour.
+inline void StoreFour(const Product& product, size_t n, size_t m, Ints4 sums) {
+  Ints4 offsets, before;
+  memcpy(&offsets, product.row_offsets + n, sizeof offsets);
+  sums -= offsets;
+  if (product.sums) {
+    int32_t* kept = product.sums + m * product.y_stride + n;
+    if (product.keeps_sums) {
+      memcpy(kept, &sums, sizeof sums);
+      return;
+    }
+    memcpy(&before, kept, sizeof before);
+    sums += before;
+  }
+  Floats4 scales;
+  memcpy(&scales, product.weight_scales + n, sizeof scales);
+  StoreFour(product, n, m, __builtin_convertvector(sums, Floats4) * (scales * product.x_scales[m]));
+}
+
+// Multiplies n_outputs rows of weights, the last of them perhaps not valid, by n_rows activations. Op is what an
+// instruction set does with both: Load makes a Vector of kSize values or fewer, Multiply adds the products of two to a
+// Sum, SumFour sums what is in each of four.
 template <typename Op, size_t n_outputs, size_t n_rows>
 void MultiplyTile(const Product& product, const typename Op::Weight* weights, const typename Op::X* x, size_t n,
                   size_t n_valid, size_t m) {
   const typename Op::Weight* w[n_outputs];
   for (size_t i = 0; i < n_outputs; ++i) w[i] = weights + (n + (i < n_valid ? i : 0)) * product.stride;
   x += m * product.x_stride;
+  // The weights of the next tile are on their way while this one is multiplied: a processor's own prefetching does not
+  // see so far, and ends with every page.
   constexpr size_t kLine = 64 / sizeof(typename Op::Weight);
   const size_t ahead = n_outputs * product.stride;
   typename Op::Sum sums[n_rows][n_outputs] = {};
@@ -77,7 +88,7 @@ void MultiplyTile(const Product& product, const typename Op::Weight* weights, co
       if (i + 4 <= n_valid) {
         StoreFour(product, n + i, m + j, four);
       } else {
-        for (size_t rest = i; rest < n_valid; ++rest) Store(product, n + rest, m + j, four[rest - i]);
+        for (size_t valid = i; valid < n_valid; ++valid) Store(product, n + valid, m + j, four[valid - i]);
       }
     }
   }
@@ -99,11 +110,18 @@ void MultiplyAll(const Product& product, const typename Op::Weight* weights, con
     const size_t m_end = product.n_rows - m < block ? product.n_rows : m + block;
     for (size_t n = begin; n < end; n += n_outputs) {
       const size_t n_valid = end - n < n_outputs ? end - n : n_outputs;
-      MultiplyRows<Op, n_outputs, n_rows>(product, weights, x, n, n_valid, m, m_end);
+      Product part = product;  // of the rows: so much that the tile of weights stays in the first-level cache
+      for (size_t k = 0; k < product.n_inputs; k += Op::kBlock) {
+        part.n_inputs = product.n_inputs - k < Op::kBlock ? product.n_inputs - k : Op::kBlock;
+        part.adds = product.adds || k > 0;
+        MultiplyRows<Op, n_outputs, n_rows>(part, weights + k, x + k, n, n_valid, m, m_end);
+      }
     }
   }
 }
 
+// One activation uses each weight once, and more rows of weights ask for more memory at a time; several fill the
+// registers with their sums.
 template <typename Op>
 void Multiply(const Product& product, const typename Op::Weight* weights, const typename Op::X* x, size_t begin,
               size_t end) {

@@ -6,7 +6,8 @@
 
 namespace deepspeech {
 
-// A few threads that share loops. They wait for work without spinning for long: some microseconds, then they sleep.
+// A few threads that share the loops of one caller at a time. They wait for work without spinning for long: some
+// microseconds, then they sleep.
 class Threads {
  public:
   explicit Threads(size_t n_threads);

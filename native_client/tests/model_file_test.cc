@@ -136,11 +136,9 @@ void TestTruncation() {
 void TestFlippedBits() {
   for (const std::string& whole : SomeModels()) {
     for (size_t byte = 0; byte < whole.size(); ++byte) {
-      for (const int flip : {1 << byte % 8, 0xFF}) {
-        std::string changed = whole;
-        changed[byte] = static_cast<char>(changed[byte] ^ flip);
-        LoadAndLook(changed);
-      }
+      std::string changed = whole;
+      changed[byte] = static_cast<char>(changed[byte] ^ (byte % 2 ? 0xFF : 1 << byte / 2 % 8));
+      LoadAndLook(changed);
     }
   }
 }

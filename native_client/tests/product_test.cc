@@ -73,19 +73,36 @@ struct Operands {
         x_stride(shape.row_stride ? shape.row_stride : shape.n_inputs),
         weights((shape.n_outputs - 1) * stride + shape.n_inputs, shape.at_front),
         x((shape.n_rows - 1) * x_stride + shape.n_inputs, shape.at_front),
+        y_stride(shape.n_outputs + shape.padding),
         bias(shape.n_outputs),
-        y(shape.n_rows * shape.n_outputs) {
+        before((shape.n_rows - 1) * y_stride + shape.n_outputs),
+        y(before.size()) {
     for (float& value : bias) value = Uniform(-3, 3);
-    for (size_t i = 0; i < shape.n_rows * shape.n_outputs; ++i) y[i] = Uniform(-3, 3);
+    for (float& value : before) value = Uniform(-3, 3);
     matrix.n_outputs = shape.n_outputs;
     matrix.n_inputs = shape.n_inputs;
     matrix.stride = stride;
   }
 
+  // Multiplies, and returns y.
+  const float* Multiply(const Matrix& multiplier, const Shape& shape, const float* peaks, Threads* threads) {
+    std::copy(before.begin(), before.end(), y.data());
+    Rows rows;
+    multiplier.Prepare(x.data(), x_stride, shape.n_rows, peaks, &rows);
+    multiplier.Multiply(rows, shape.has_bias ? bias.data() : nullptr, shape.adds, y.data(), y_stride, threads);
+    for (size_t i = 0; i < before.size(); ++i) CHECK(i % y_stride < shape.n_outputs || y[i] == before[i]);
+    return y.data();
+  }
+
+  float Base(const Shape& shape, size_t m, size_t n) const {
+    return shape.adds ? before[m * y_stride + n] : shape.has_bias ? bias[n] : 0;
+  }
+
   size_t stride, x_stride;
   Guarded<T> weights;
   Guarded<float> x;
-  std::vector<float> bias;
+  size_t y_stride;
+  std::vector<float> bias, before;
   Guarded<float> y;
   WeightMatrix matrix;
 };
@@ -97,27 +114,21 @@ void TestFloats(const Shape& shape, Threads* threads) {
   }
   for (size_t i = 0; i < (shape.n_rows - 1) * operands.x_stride + shape.n_inputs; ++i) operands.x[i] = Uniform(-2, 2);
   operands.matrix.floats = operands.weights.data();
-  const std::vector<float> before(operands.y.data(), operands.y.data() + shape.n_rows * shape.n_outputs);
 
   for (const Isa isa : Isas()) {
     const Matrix matrix(operands.matrix, isa);
     CHECK(!matrix.is_quantised());
-    std::copy(before.begin(), before.end(), operands.y.data());
-    Rows rows;
-    matrix.Prepare(operands.x.data(), operands.x_stride, shape.n_rows, nullptr, &rows);
-    matrix.Multiply(rows, shape.has_bias ? operands.bias.data() : nullptr, shape.adds, operands.y.data(),
-                    shape.n_outputs, threads);
+    const float* y = operands.Multiply(matrix, shape, nullptr, threads);
     for (size_t m = 0; m < shape.n_rows; ++m) {
       for (size_t n = 0; n < shape.n_outputs; ++n) {
-        const double base = shape.adds ? before[m * shape.n_outputs + n] : shape.has_bias ? operands.bias[n] : 0;
-        double expected = base, size = std::fabs(base);
+        double expected = operands.Base(shape, m, n), size = std::fabs(expected);
         for (size_t k = 0; k < shape.n_inputs; ++k) {
           const double term =
               static_cast<double>(operands.weights[n * operands.stride + k]) * operands.x[m * operands.x_stride + k];
           expected += term;
           size += std::fabs(term);
         }
-        CHECK(std::fabs(operands.y[m * shape.n_outputs + n] - expected) <= 1e-6 * size);
+        CHECK(std::fabs(y[m * operands.y_stride + n] - expected) <= 1e-6 * size);
       }
     }
   }
@@ -138,12 +149,7 @@ void TestInts(const Shape& shape, bool is_extreme, Threads* threads) {
     operands.x[i] = is_extreme ? 127 * sign : integer(generator);
   }
   operands.matrix.ints = operands.weights.data();
-  const std::vector<float> before(operands.y.data(), operands.y.data() + shape.n_rows * shape.n_outputs);
   const std::vector<float> peaks(shape.n_rows, 127.0f);
-  const auto base = [&](size_t m, size_t n) {
-    return shape.adds ? before[m * shape.n_outputs + n] : shape.has_bias ? operands.bias[n] : 0.0f;
-  };
-
   for (const bool has_scales : {false, true}) {
     operands.matrix.scales.assign(shape.n_outputs, 1);
     if (has_scales) {
@@ -152,11 +158,7 @@ void TestInts(const Shape& shape, bool is_extreme, Threads* threads) {
     for (const Isa isa : Isas()) {
       const Matrix matrix(operands.matrix, isa);
       CHECK(matrix.is_quantised());
-      std::copy(before.begin(), before.end(), operands.y.data());
-      Rows rows;
-      matrix.Prepare(operands.x.data(), operands.x_stride, shape.n_rows, peaks.data(), &rows);
-      matrix.Multiply(rows, shape.has_bias ? operands.bias.data() : nullptr, shape.adds, operands.y.data(),
-                      shape.n_outputs, threads);
+      const float* y = operands.Multiply(matrix, shape, peaks.data(), threads);
       for (size_t m = 0; m < shape.n_rows; ++m) {
         for (size_t n = 0; n < shape.n_outputs; ++n) {
           int64_t sum = 0;
@@ -164,12 +166,12 @@ void TestInts(const Shape& shape, bool is_extreme, Threads* threads) {
             sum +=
                 operands.weights[n * operands.stride + k] * static_cast<int64_t>(operands.x[m * operands.x_stride + k]);
           }
-          const float found = operands.y[m * shape.n_outputs + n];
+          const float found = y[m * operands.y_stride + n], base = operands.Base(shape, m, n);
           if (has_scales) {
             const double product = static_cast<double>(sum) * operands.matrix.scales[n];
-            CHECK(std::fabs(found - (product + base(m, n))) <= 3e-7 * (std::fabs(product) + std::fabs(base(m, n))));
-          } else if (!shape.has_bias && !shape.adds) {
-            CHECK_EQUAL(found, static_cast<float>(sum));
+            CHECK(std::fabs(found - (product + base)) <= 3e-7 * (std::fabs(product) + std::fabs(base)));
+          } else {
+            CHECK_EQUAL(found, static_cast<float>(sum) + base);
           }
         }
       }
@@ -201,7 +203,9 @@ void TestProducts() {
       TestInts(shape, false, &threads);
     }
   }
-  for (const size_t n_inputs : {29, 4096}) TestInts({33, n_inputs, 17, 0, 0, false, false}, true, nullptr);
+  for (const size_t n_inputs : {29, 4096}) {
+    for (const size_t n_rows : {1, 17}) TestInts({33, n_inputs, n_rows, 0, 0, false, false}, true, nullptr);
+  }
 }
 
 void TestQuantisation() {
@@ -245,11 +249,9 @@ void TestQuantisation() {
       CHECK_EQUAL(rows.scales[4], 1.0f);
       for (size_t m = 0; m < n_rows; ++m) {
         const float peak = rows.scales[m] * 127;
-        for (size_t k = 0; k < rows.int_stride; ++k) {
+        for (size_t k = 0; k < n_inputs; ++k) {
           const int found = rows.ints[m * rows.int_stride + k];
-          if (k >= n_inputs) {
-            CHECK_EQUAL(found, 0);
-          } else if (m == 1 || m == 4) {
+          if (m == 1 || m == 4) {
             CHECK_EQUAL(found, 128);
           } else if (m == 0) {
             CHECK_EQUAL(found, static_cast<int>(std::round(x[k])) + 128);
@@ -314,7 +316,7 @@ void TestActivations() {
       LstmCell(isa, gates.data(), n, c.data(), h.data());
       for (size_t i = 0; i < n; ++i) CHECK_EQUAL(std::isnan(h[i]), std::isnan(value));
     }
-    // An activation that is not a number does not end the process.
+    // What is not a number does not end the process, and does not look like one afterwards.
     gates[0] = nan;
     gates[1] = infinity;
     WeightMatrix matrix;
@@ -325,6 +327,7 @@ void TestActivations() {
     matrix.scales = {1};
     Rows rows;
     Matrix(matrix, isa).Prepare(gates.data(), n, 4, nullptr, &rows);
+    CHECK(std::isnan(rows.scales[0]));
   }
 }
 
