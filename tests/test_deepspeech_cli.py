@@ -8,9 +8,11 @@ import io
 import itertools
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,18 +150,25 @@ def test_stream_shows_partial_results_on_standard_error(run: Run, tmp_path: Path
     assert len(shown[0]) < len(shown[-1]) <= len(done.stdout)
 
 
-def test_live_audio_is_shown_before_its_end(model: Path):
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_live_audio_is_shown_before_its_end(model: Path, interrupted: bool):
     command = [sys.executable, "-m", "deepspeech", "--model", str(model), "--audio", "-", "--raw=16000", "--stream=100"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
         guard = threading.Timer(60, process.kill)
         guard.start()
-        process.stdin.write(AUDIO.tobytes())
+        process.stdin.write(AUDIO[: len(AUDIO) // 1600 * 1600].tobytes())  # whole pieces of 100 ms
         process.stdin.flush()
         assert process.stderr.readline().strip(), "nothing is shown while the input is open"
-        out, _ = process.communicate()
+        if interrupted:
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            out = process.stdout.read()
+            process.wait()
+        else:
+            out, _ = process.communicate()
         guard.cancel()
-    assert out.decode() == f"{SENTENCE}\n"
+    assert (process.returncode, out.decode()) == (0, f"{SENTENCE}\n")
 
 
 def test_json_has_the_form_of_093_and_more(run: Run):

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,12 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(describe(model))
             return 0
         inputs = list(find_inputs(arguments.audio))
-        several = len(inputs) > 1 or Path(arguments.audio[0]).is_dir()
         targets = choose_targets(inputs, arguments) if arguments.output else [None] * len(inputs)
-        statuses = [
-            transcribe(model, path, target, several, arguments) for path, target in zip(inputs, targets, strict=True)
-        ]
-        return max(statuses)
+        return max(transcribe(model, *one, arguments) for one in zip(inputs, targets, strict=True))
     except (CommandError, Error) as error:
         complain(str(error))
         return 1
@@ -122,7 +119,7 @@ def parse_hot_words(text: str) -> list[tuple[str, float]]:
 
 
 def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """End the program for what argparse cannot see."""
+    """End the program for what argparse cannot see, and note whether there may be several recordings."""
     if not arguments.audio and not arguments.info:
         parser.error("give --audio, what to transcribe, or --info")
     paths = arguments.audio or []
@@ -131,8 +128,8 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
     if paths.count(audio.STDIN) > 1:
         parser.error("standard input is there once: give --audio - once")
     check_model_options(parser, arguments)
-    several = len(paths) > 1 or (paths and Path(paths[0]).is_dir())
-    if several and (arguments.srt or arguments.vtt) and not arguments.output:
+    arguments.several = len(paths) > 1 or any(Path(path).is_dir() for path in paths)
+    if arguments.several and (arguments.srt or arguments.vtt) and not arguments.output:
         parser.error("subtitles of several recordings need a folder: give --output")
 
 
@@ -223,7 +220,7 @@ def choose_targets(inputs: Sequence[str], arguments: argparse.Namespace) -> list
     return list(targets)
 
 
-def transcribe(model: Model, path: str, target: Path | None, several: bool, arguments: argparse.Namespace) -> int:
+def transcribe(model: Model, path: str, target: Path | None, arguments: argparse.Namespace) -> int:
     """Transcribe one recording; returns 1 where that fails, so that the others can follow."""
     seconds = {"seconds": arguments.stream / 1000} if arguments.stream else {}
     try:
@@ -233,7 +230,7 @@ def transcribe(model: Model, path: str, target: Path | None, several: bool, argu
             blocks = audio.read_blocks(path, model.sampleRate(), **seconds)
         with model.createStream() as stream:
             metadata = recognise(stream, blocks, arguments)
-        text = render(metadata, path if several and not target else None, arguments)
+        text = render(metadata, path if arguments.several and not target else None, arguments)
         if target:
             write(target, f"{text}\n")
         else:
@@ -249,11 +246,12 @@ def transcribe(model: Model, path: str, target: Path | None, several: bool, argu
 def recognise(stream: Stream, blocks: Iterator[NDArray[np.int16]], arguments: argparse.Namespace) -> Metadata:
     """Feed the stream to its end, with --stream showing what has been recognised whenever that changes."""
     shown = ""
-    for block in blocks:
-        stream.feedAudioContent(block)
-        if arguments.stream and (text := stream.intermediateDecode()) != shown:
-            shown = text
-            print(shown, file=sys.stderr, flush=True)
+    with suppress(*[KeyboardInterrupt] if arguments.raw else []):  # which is how live audio ends
+        for block in blocks:
+            stream.feedAudioContent(block)
+            if arguments.stream and (text := stream.intermediateDecode()) != shown:
+                shown = text
+                print(shown, file=sys.stderr, flush=True)
     return stream.finishStreamWithMetadata(arguments.candidate_transcripts if arguments.json else 1)
 
 
