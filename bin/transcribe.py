@@ -110,19 +110,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.longest_segment < 1:
         raise UsageError(f"--longest_segment is {arguments.longest_segment:g}, expected at least 1 second")
     recordings = find_recordings(arguments)
-    threads = arguments.threads or available_cores()
-    arguments.threads = 1  # of each batch
-    model = cli.load_model(arguments)
     wanted = [one for one in recordings if arguments.force or not all(map(Path.exists, one.targets.values()))]
     if len(wanted) < len(recordings):
         console.say(f"{len(recordings) - len(wanted)} of {len(recordings)} recordings have been transcribed before.")
+    if not wanted:
+        return 0
+    model = cli.load_model(arguments, threads=1)  # of each batch
     for recording in wanted:
         measure(recording)
     seconds = sum(round(recording.duration) for recording in wanted)
     with console.track("Transcribing", seconds) as tracker:
         progress = Progress(tracker)
         batches = make_batches(read_tasks(wanted, model.sampleRate(), arguments), arguments.batch_size)
-        for recording, segment, metadata in transcribe(model, batches, threads):
+        for recording, segment, metadata in transcribe(model, batches, arguments.threads or available_cores()):
             if segment is None:
                 finish(recording, console)
                 progress.reach(recording, recording.duration)
@@ -284,6 +284,7 @@ def finish(recording: Recording, console: Console) -> None:
                 write_atomically(target, render(recording, form))
     except DataError as error:
         recording.fault = str(error)
+    recording.spoken.clear()
     if recording.fault:
         console.say(recording.fault, ERROR)
 

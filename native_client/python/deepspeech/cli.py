@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     check(parser, arguments)
     try:
-        model = load_model(arguments)
+        model = load_model(arguments, arguments.threads)
         if arguments.info:
             print(describe(model))
             return 0
@@ -86,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Define what `load_model` asks for, but for --threads."""
+    """Define what `load_model` asks for."""
     add = parser.add_argument
     add("--model", required=True, metavar="FILE", help="the acoustic model: .tflite, .pb or .pbmm")
     add("--scorer", metavar="FILE", help="language model and dictionary")
@@ -119,7 +119,7 @@ def parse_hot_words(text: str) -> list[tuple[str, float]]:
 
 
 def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """End the program for what argparse cannot see, and note whether there may be several recordings."""
+    """End the program for what argparse cannot see."""
     if not arguments.audio and not arguments.info:
         parser.error("give --audio, what to transcribe, or --info")
     paths = arguments.audio or []
@@ -128,9 +128,13 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
     if paths.count(audio.STDIN) > 1:
         parser.error("standard input is there once: give --audio - once")
     check_model_options(parser, arguments)
-    arguments.several = len(paths) > 1 or any(Path(path).is_dir() for path in paths)
-    if arguments.several and (arguments.srt or arguments.vtt) and not arguments.output:
+    if are_several(paths) and (arguments.srt or arguments.vtt) and not arguments.output:
         parser.error("subtitles of several recordings need a folder: give --output")
+
+
+def are_several(paths: Sequence[str]) -> bool:
+    """Tell whether there may be more than one recording, so that the output has to say which is which."""
+    return len(paths) > 1 or any(Path(path).is_dir() for path in paths)
 
 
 def check_model_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -141,10 +145,10 @@ def check_model_options(parser: argparse.ArgumentParser, arguments: argparse.Nam
         parser.error(f"--beam_width is {arguments.beam_width}; expected 1 or more, or 0 for the model's")
 
 
-def load_model(arguments: argparse.Namespace) -> Model:
+def load_model(arguments: argparse.Namespace, threads: int) -> Model:
     """Load the model and set what the command line says."""
     model = Model(arguments.model)
-    model.setThreads(arguments.threads)
+    model.setThreads(threads)
     if arguments.beam_width:
         model.setBeamWidth(arguments.beam_width)
     if arguments.scorer:
@@ -230,7 +234,7 @@ def transcribe(model: Model, path: str, target: Path | None, arguments: argparse
             blocks = audio.read_blocks(path, model.sampleRate(), **seconds)
         with model.createStream() as stream:
             metadata = recognise(stream, blocks, arguments)
-        text = render(metadata, path if arguments.several and not target else None, arguments)
+        text = render(metadata, path if are_several(arguments.audio) and not target else None, arguments)
         if target:
             write(target, f"{text}\n")
         else:
