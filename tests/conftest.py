@@ -224,13 +224,13 @@ BIDIRECTIONAL, STREAMING = "--bidirectional", "--nobidirectional"
 
 
 @pytest.fixture(scope="session")
-def export(native, tmp_path_factory: pytest.TempPathFactory, decoy: Path) -> Callable[[str], Path]:
-    """Return a function from the shape of the network to the exported model that knows what is SPOKEN by heart."""
+def export(native, tmp_path_factory: pytest.TempPathFactory, decoy: Path) -> Callable[..., Path]:
+    """Return a function from the shape of the network to the exported model that knows a few texts by heart."""
 
     @functools.cache
-    def export(shape: str) -> Path:
+    def export(shape: str, texts: Sequence[str] = SPOKEN) -> Path:
         folder = tmp_path_factory.mktemp("exported")
-        header, *rows = write_corpus(folder, "train", SPOKEN).read_text().splitlines()
+        header, *rows = write_corpus(folder, "train", texts).read_text().splitlines()
         (folder / "train.csv").write_text("\n".join([header, *rows * 40]) + "\n")
         pace = (
             ("--epochs=20", "--learning_rate=0.005") if shape == STREAMING else ("--epochs=8", "--learning_rate=0.003")
@@ -245,6 +245,6 @@ def export(native, tmp_path_factory: pytest.TempPathFactory, decoy: Path) -> Cal
 
 
 @pytest.fixture(scope="session")
-def model(export: Callable[[str], Path]) -> Path:
+def model(export: Callable[..., Path]) -> Path:
     """Return the exported model of a streaming network."""
     return export(STREAMING)

@@ -276,7 +276,7 @@ def test_hot_words_and_beam_width_reach_the_search(run: Run):
     assert confidence(run, "--threads", 2) == pytest.approx(plain, abs=1e-4)
 
 
-def test_info(run: Run, export: Callable[[str], Path]):
+def test_info(run: Run, export: Callable[..., Path]):
     lines = dict(line.split(": ", 1) for line in run("--info").stdout.splitlines())
     assert lines["sample rate"] == "16000 Hz"
     assert lines["labels"].startswith("28: ' ' 'a' 'b'")

@@ -35,7 +35,7 @@ def loaded(model: Path) -> Any:
 
 
 @pytest.fixture(params=[STREAMING, BIDIRECTIONAL])
-def either(request: pytest.FixtureRequest, export: Callable[[str], Path]) -> Any:
+def either(request: pytest.FixtureRequest, export: Callable[..., Path]) -> Any:
     return ds.Model(export(request.param))
 
 
@@ -92,6 +92,17 @@ def test_a_batch_says_what_each_says_alone(either: Any):
         alone = either.sttWithMetadata(recording, 2)
         assert [t.tokens for t in found.transcripts] == [t.tokens for t in alone.transcripts]
     assert either.sttBatch([]) == []
+
+
+def test_tokens_of_a_model_of_bytes_are_bytes(export: Callable[..., Path]):
+    text = "bäd öl"
+    loaded = ds.Model(export("--bytes_output_mode", (text, text)))
+    assert loaded.info()["bytes_output_mode"]
+    best = loaded.sttWithMetadata(speak(text)).transcripts[0]
+    written = [token.text.encode("utf-8", "surrogateescape") for token in best.tokens]
+    assert written == [bytes([byte]) for byte in text.encode()]
+    assert best.text == text
+    assert [word.text for word in best.words] == text.split()
 
 
 @pytest.mark.parametrize("size", [1000, 320, 4001, 10**6])
