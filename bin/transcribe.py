@@ -96,7 +96,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="transcribe what has its files already")
     add("--vad_aggressiveness", type=int, choices=range(4), default=3, help="higher: less is speech (%(default)s)")
     add("--longest_segment", type=float, default=15.0, metavar="S", help="cut longer speech (%(default)s seconds)")
-    add("--batch_size", type=cli.positive, default=8, metavar="N", help="parts heard together (%(default)s)")
+    add("--batch_size", type=cli.positive, default=16, metavar="N", help="parts heard together (%(default)s)")
     add("--threads", type=cli.positive, metavar="N", help="batches at the same time (one for each core)")
     for retired in ("--outlier_duration_ms", "--outlier_batch_size"):
         add(retired, type=int, help=argparse.SUPPRESS)

@@ -19,7 +19,7 @@ import soxr
 from numpy.typing import NDArray
 
 STDIN = "-"
-SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64"))
+SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64"))
 
 _BLOCK_SECONDS = 10.0
 _SPOOLED = 1 << 24  # bytes of standard input kept in memory; more goes to a temporary file
