@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import math
 import sys
 import time
@@ -601,23 +600,24 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
     settings = export.ExportSettings.from_flags(TABLE.values())
     weights = {name: variable.numpy() for name, variable in model.weights.items()}
     cells = [(cell, bias) for cell, bias in FORGET_BIAS.items() if f"{cell}/kernel" in weights]
-    network = TrainedNetwork(weights, cells, model.features,
-                             model.alphabet.serialize(), N_CONTEXT, FLAGS.n_steps, FLAGS.relu_clip,
-                             FLAGS.export_beam_width, FLAGS.export_language)  # fmt: skip
+    network = TrainedNetwork(weights, cells, model.features, model.alphabet.serialize(), N_CONTEXT, FLAGS.n_steps,
+                             FLAGS.relu_clip, FLAGS.export_beam_width, FLAGS.export_language)  # fmt: skip
     corpora = sets["dev"] or sets["test"] or sets["train"]
     recordings = feeding.first_recordings(corpora, *VERIFIED, SMOKE_TEST, model.features)
-    with export.full_precision(), export.new_export(Path(FLAGS.export_dir), FLAGS.remove_export) as folder:
-        expected = {path: recognise(model, samples) for path, samples in recordings.items()}
-        files = export.write_files(network, settings, folder)
-        for file, path in itertools.product(files, recordings):
-            found = file.compare(recordings[path], expected[path], INT8_MARGIN, model.alphabet)
+
+    def verify(file: export.ExportedFile) -> None:
+        for path, samples in recordings.items():
+            found = file.compare(samples, recognise(model, samples), INT8_MARGIN, model.alphabet)
             console.say(f"{file.name} on {path}: {found}.", DEBUG)
             if not is_verified(found, file.is_quantised):
                 raise ExportError(f"{file.name} differs from the checkpoint on {path}: {found}. Nothing was exported.")
-        names = export.write_card(settings, network, origin, files, list(recordings), folder)
+
+    with export.full_precision(), export.new_export(Path(FLAGS.export_dir), FLAGS.remove_export) as folder:
+        export.write_files(network, settings, folder, verify)
+        names = export.write_card(settings, network, origin, list(recordings), folder)
     if FLAGS.export_zip:
         names.append(str(export.write_zip(Path(FLAGS.export_dir), names, FLAGS.scorer_path)))
-    console.say(f"Exported to {FLAGS.export_dir}, compared on {len(recordings)} recordings: {', '.join(names)}.")
+    console.say(f"Exported to {FLAGS.export_dir}, compared on {len(recordings)} recording(s): {', '.join(names)}.")
 
 
 def is_verified(found: Comparison, is_quantised: bool) -> bool:

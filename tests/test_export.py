@@ -89,7 +89,7 @@ def test_export_with_the_training(deepspeech: Program, csvs: Csvs, tmp_path: Pat
                       "--export_model_version=1.2", "--export_language=en", "--export_license=CC0",
                       "--export_description=Letters.", "--export_beam_width=77")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "Exported to model, compared on 2 recordings" in done.stderr
+    assert "Exported to model, compared on 2 recording(s)" in done.stderr
     assert {path.name for path in (tmp_path / "model").iterdir()} == {
         "output_graph.tflite", "me_toy_1.2.md", "export.json"}  # fmt: skip
     outputs = inference.TfliteModel(tmp_path / "model" / "output_graph.tflite").run(

@@ -7,7 +7,7 @@ operations for audio.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -366,12 +366,11 @@ def test_bytes_are_labels():
 # ---------------------------------------------------------------------------------- frozen graphs
 
 
-def graph_call(network: TrainedNetwork, definition: Any) -> Callable[[Array], Array]:
-    parts = graph_file.signatures(network)
-    calls = [graph_file.make_call(definition, *parts[name]) for name in parts if name != "metadata"]
+def run_graph(network: TrainedNetwork, definition: Any, samples: Array) -> Array:
+    calls = graph_file.make_calls(definition, network)
     if network.is_bidirectional:
-        return lambda samples: inference.run_whole(calls[0], samples)
-    return lambda samples: inference.run_stream(network, *calls, samples)
+        return inference.run_whole(calls[0], samples)
+    return inference.run_stream(network, *calls, samples)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -379,7 +378,7 @@ def graph_call(network: TrainedNetwork, definition: Any) -> Callable[[Array], Ar
 def test_frozen_graphs_compute_the_network(bidirectional: bool, layer_norm: bool):
     network = make_network(bidirectional, layer_norm)
     written = graph_file.make_graph(network).SerializeToString()
-    found = graph_call(network, graph_file.read_graph(written))(SPEECH)
+    found = run_graph(network, graph_file.read_graph(written), SPEECH)
     np.testing.assert_allclose(found, recognise(network, SPEECH), atol=2e-5)
 
 

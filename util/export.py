@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,71 +158,71 @@ class ExportedFile:
             raise ExportError(f"{self.name} cannot be run: {error}. Nothing was exported.") from error
 
 
-def write_files(network: TrainedNetwork, settings: ExportSettings, folder: Path) -> list[ExportedFile]:
-    """Write a network in every format that is asked for.
+def write_files(
+    network: TrainedNetwork, settings: ExportSettings, folder: Path, verify: Callable[[ExportedFile], None]
+) -> None:
+    """Write a network in every format that is asked for, one after the other: each takes its share of memory.
+
+    Args:
+        network: the network.
+        settings: what to write.
+        folder: where.
+        verify: called with each file before the next is written.
 
     Raises:
-        ExportError: it is too large, or the disk refuses.
+        ExportError: the network is too large, or the disk refuses.
     """
     n_bytes = sum(weights.nbytes for weights in network.weights.values())
     if n_bytes > LARGEST:
-        raise ExportError(
-            f"The weights fill {n_bytes / 2**30:.1f} GiB, model files hold 2: train with a lower --n_hidden."
-        )
+        raise ExportError(f"The weights fill {n_bytes / 2**30:.1f} GiB, a file can hold 2: lower --n_hidden.")
     stem = folder / settings.file_name
-    try:
-        files = [_write_tflite(network, settings, Path(f"{stem}.tflite"))]
-        if settings.graph or settings.compat or settings.savedmodel:
-            files += _write_graphs(network, settings, stem)
-    except (OSError, DataError, tf.errors.OpError) as error:
-        raise ExportError(
-            f"Cannot export to {settings.dir}: {error}; make room or choose another --export_dir."
-        ) from error
-    return files
+    writers = [partial(_write_tflite, network, settings, Path(f"{stem}.tflite"))]
+    if settings.graph or settings.compat:
+        writers.append(partial(_write_graph, network, Path(f"{stem}.pb")))
+        if not network.is_bidirectional:  # the format of clients that know no other network
+            writers.append(partial(_write_graph, network, Path(f"{stem}.pbmm")))
+    if settings.savedmodel:
+        writers.append(partial(_write_saved_model, network, Path(f"{stem}_savedmodel")))
+    for write in writers:
+        try:
+            verify(write())
+        except (OSError, DataError, tf.errors.OpError) as error:
+            raise ExportError(
+                f"Cannot export to {settings.dir}: {error}; make room or choose another place."
+            ) from error
+        gc.collect()  # TensorFlow's graphs refer to themselves
 
 
 def _write_tflite(network: TrainedNetwork, settings: ExportSettings, path: Path) -> ExportedFile:
     path.write_bytes(make_tflite(network, settings.quantize, bool(settings.compat)))
     model = inference.TfliteModel(path)
-    return ExportedFile(path.name, settings.quantize, _runner(network, model.features, model.run))
+    return ExportedFile(path.name, settings.quantize, _runner(network, [model.features, model.run]))
 
 
-def _write_graphs(network: TrainedNetwork, settings: ExportSettings, stem: Path) -> Iterator[ExportedFile]:
+def _write_graph(network: TrainedNetwork, path: Path) -> ExportedFile:
     definition = graph_file.make_graph(network)
-    ends = graph_file.signatures(network)
-    if settings.graph or settings.compat:
-        contents = {".pb": definition.SerializeToString()}
-        if not network.is_bidirectional:  # the format of a client that knows no other
-            contents[".pbmm"] = graph_file.memory_mapped(definition)
-        for ending, content in contents.items():
-            path = Path(f"{stem}{ending}")
-            path.write_bytes(content)
-            written = graph_file.read_graph(path.read_bytes())
-            calls = [graph_file.make_call(written, *ends[name]) for name in ends if name != "metadata"]
-            yield ExportedFile(path.name, False, _runner(network, calls[0], calls[-1]))
-    if settings.savedmodel:
-        path = Path(f"{stem}_savedmodel")
-        graph_file.write_saved_model(network, definition, path)
-        calls = [graph_file.load_signature(path, name) for name in ends if name != "metadata"]
-        yield ExportedFile(path.name, False, _runner(network, calls[0], calls[-1]))
+    path.write_bytes(graph_file.memory_mapped(definition) if path.suffix == ".pbmm" else definition.SerializeToString())
+    calls = graph_file.make_calls(graph_file.read_graph(path.read_bytes()), network)
+    return ExportedFile(path.name, False, _runner(network, calls))
 
 
-def _runner(network: TrainedNetwork, features: inference.Call, call: inference.Call) -> Callable[[Pcm], Array]:
+def _write_saved_model(network: TrainedNetwork, path: Path) -> ExportedFile:
+    graph_file.write_saved_model(network, path)
+    return ExportedFile(path.name, False, _runner(network, graph_file.load_calls(path, network)))
+
+
+def _runner(network: TrainedNetwork, calls: Sequence[inference.Call]) -> Callable[[Pcm], Array]:
+    """Return what runs a network of which the first call computes features and the last the rest."""
     if network.is_bidirectional:
-        return lambda samples: inference.run_whole(call, samples)
-    return lambda samples: inference.run_stream(network, features, call, samples)
+        return lambda samples: inference.run_whole(calls[-1], samples)
+    return lambda samples: inference.run_stream(network, calls[0], calls[-1], samples)
 
 
 def write_card(
-    settings: ExportSettings,
-    network: TrainedNetwork,
-    origin: Origin,
-    files: Sequence[ExportedFile],
-    recordings: Sequence[str],
-    folder: Path,
+    settings: ExportSettings, network: TrainedNetwork, origin: Origin, recordings: Sequence[str], folder: Path
 ) -> list[str]:
-    """Write the model card of files that say what the checkpoint says on recordings; return all names of the export."""
-    names = [file.name for file in files]
+    """Write the model card of the files in a folder, which were compared on recordings; return all names."""
+    names = sorted((path.name for path in folder.iterdir()), key=lambda name: (not name.endswith(".tflite"), name))
     verified = f"Each file was compared with the checkpoint on {', '.join(Path(path).name for path in recordings)}."
     card = make_card(settings.card_fields("tflite"), network, origin, names, verified)
     (folder / settings.card_name).write_text(card, encoding="utf-8")

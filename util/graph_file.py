@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,46 +196,53 @@ def read_graph(content: bytes) -> Any:
     return definition
 
 
-def make_call(definition: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Call:
-    """Return a function that runs a part of a graph."""
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    pruned = _prune(wrapped, inputs, outputs)
-    return lambda values: {
-        name: tensor.numpy() for name, tensor in pruned(*(tf.constant(values[name]) for name in inputs)).items()
-    }
-
-
-def _prune(wrapped: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    tensors = {name: wrapped.graph.get_tensor_by_name(f"{name}:0") for name in (*inputs, *outputs)}
-    return wrapped.prune([tensors[name] for name in inputs], {name: tensors[name] for name in outputs})
-
-
-def signatures(network: TrainedNetwork) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return inputs and outputs of the signatures of a SavedModel; the streaming ones are those of Coqui STT."""
-    metadata: tuple[tuple[str, ...], tuple[str, ...]] = ((), tuple(network.metadata()))
+def signatures(network: TrainedNetwork) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
+    """Return inputs and outputs of the parts that compute; the streaming ones go by the names of Coqui STT."""
     if network.is_bidirectional:
-        return {"serving_default": (("input_samples",), ("mfccs", "logits")), "metadata": metadata}
-    return {
-        "compute_features": (("input_samples",), ("mfccs",)),
-        "forward_from_features": (
-            ("input_node", "input_lengths", *STATE),
-            ("logits", "new_state_c", "new_state_h"),
-        ),
-        "metadata": metadata,
-    }
+        return {"serving_default": (["input_samples"], ["mfccs", "logits"])}
+    inputs, outputs = ["input_node", "input_lengths", *STATE], ["logits", "new_state_c", "new_state_h"]
+    return {"compute_features": (["input_samples"], ["mfccs"]), "forward_from_features": (inputs, outputs)}
 
 
-def write_saved_model(network: TrainedNetwork, definition: Any, path: Path) -> None:
-    """Write a graph as a SavedModel, a folder."""
+def make_calls(definition: Any, network: TrainedNetwork) -> list[Call]:
+    """Return functions that run the parts of a graph, in the order of `signatures`.
+
+    In a session, as the old clients do: functions of today hold several copies of the weights.
+    """
+    v1, graph = tf.compat.v1, tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(definition, name="")
+    config = v1.ConfigProto(device_count={"GPU": 0})
+    config.graph_options.rewrite_options.disable_meta_optimizer = True  # for the same reason
+    session = v1.Session(graph=graph, config=config)
+
+    def call(inputs: Sequence[str], outputs: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+        given = {f"{name}:0": values[name] for name in inputs}
+        found = session.run([f"{name}:0" for name in outputs], given)
+        return dict(zip(outputs, found, strict=True))
+
+    return [partial(call, *ends) for ends in signatures(network).values()]
+
+
+def write_saved_model(network: TrainedNetwork, path: Path) -> None:
+    """Write a network as a SavedModel, a folder; the signature `metadata` takes nothing."""
+    definition = make_graph(network)
     wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    parts = {name: _prune(wrapped, *ends) for name, ends in signatures(network).items()}
-    tf.saved_model.save(tf.Module(), str(path), signatures=parts)
+
+    def tensors(names: Sequence[str]) -> dict[str, Tensor]:
+        return {name: wrapped.graph.get_tensor_by_name(f"{name}:0") for name in names}
+
+    parts = signatures(network) | {"metadata": ([], list(network.metadata()))}
+    functions = {name: wrapped.prune(list(tensors(ins).values()), tensors(outs)) for name, (ins, outs) in parts.items()}
+    tf.saved_model.save(tf.Module(), str(path), signatures=functions)
 
 
-def load_signature(path: Path, name: str) -> Call:
-    """Return a function that runs a signature of a SavedModel."""
-    run = tf.saved_model.load(str(path)).signatures[name]
-    inputs = run.structured_input_signature[1]
-    return lambda values: {
-        output: tensor.numpy() for output, tensor in run(**{key: tf.constant(values[key]) for key in inputs}).items()
-    }
+def load_calls(path: Path, network: TrainedNetwork) -> list[Call]:
+    """Return functions that run the parts of a SavedModel, in the order of `signatures`."""
+    functions = tf.saved_model.load(str(path)).signatures
+
+    def call(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        inputs = {key: tf.constant(values[key]) for key in functions[name].structured_input_signature[1]}
+        return {output: tensor.numpy() for output, tensor in functions[name](**inputs).items()}
+
+    return [partial(call, name) for name in signatures(network)]

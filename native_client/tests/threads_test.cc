@@ -41,6 +41,18 @@ void TestParts() {
   }
 }
 
+// Parts that wait for each other come to an end only if all run at the same time.
+void TestConcurrency() {
+  Threads threads(3);
+  for (int call = 0; call < 20; ++call) {
+    std::atomic<int> n_begun{0};
+    threads.ParallelFor(3, 1, [&](size_t, size_t) {
+      ++n_begun;
+      while (n_begun < 3) std::this_thread::yield();
+    });
+  }
+}
+
 // Work that comes at once, and after pauses that put threads to sleep.
 void TestManyCalls() {
   Threads threads(3);
@@ -88,6 +100,7 @@ void TestIdleness() {
 
 int main() {
   TestParts();
+  TestConcurrency();
   TestManyCalls();
   TestManyOwners();
   TestIdleness();
