@@ -47,7 +47,11 @@ PRECISIONS = ("int8", "float32")
 def make_models(args: argparse.Namespace, work: Path) -> Path:
     """Export an untrained network in every form; return the folder."""
     folder = work / "models"
-    forms = {"int8": {}, "float32": {"export_quantize": False}, "compat": {"export_compat": "0.9.3", "export_graph": True}}
+    forms: dict[str, dict[str, Any]] = {
+        "int8": {},
+        "float32": {"export_quantize": False},
+        "compat": {"export_compat": "0.9.3", "export_graph": True},
+    }
     csv = common.write_csv(work / "one.csv", [{"wav_filename": str(SMOKE_TEST), "wav_filesize": "", "transcript": "a"}])
     flags = {"bidirectional": False, "n_hidden": N_HIDDEN, "checkpoint_dir": work / "run", "n_steps": N_STEPS}
     if not (work / "run").exists():

@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 import wave
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 SAMPLE_RATE = 16000
 CHUNK = 5120  # samples: 320 ms, what the network takes at a time
