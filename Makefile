@@ -13,6 +13,7 @@ BIN := .venv/bin
 SCRIPTS := $(wildcard bin/*.sh) .ci/run
 NATIVE := $(shell find native_client -name '*.cc' -o -name '*.h')
 NATIVE_BUILD := build/native-test
+THREADS_BUILD := build/native-threads
 FUZZ_BUILD := build/native-fuzz
 FUZZ_CXX := $(firstword $(shell type -P clang++ clang++-{20,19,18,17,16,15,14}))
 FUZZ_SECONDS := 20
@@ -46,6 +47,11 @@ native-test: env
 	  -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 	$(BIN)/cmake --build $(NATIVE_BUILD)
 	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure --no-tests=error
+	$(BIN)/cmake -S native_client -B $(THREADS_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -DDEEPSPEECH_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DCMAKE_CXX_FLAGS="-fsanitize=thread"
+	$(BIN)/cmake --build $(THREADS_BUILD) --target threads_test api_test
+	$(BIN)/ctest --test-dir $(THREADS_BUILD) --output-on-failure --no-tests=error -R "^(threads|api)$$"
 ifeq ($(FUZZ_CXX),)
 	@echo "There is no fuzzing without clang: install it (Debian and Ubuntu: clang and libclang-rt-dev)."
 else
