@@ -1,4 +1,4 @@
-"""The native client against what is not ours (TensorFlow, python_speech_features, the real old clients), and its build."""
+"""The native client against TensorFlow, python_speech_features and the real old clients, and its build."""
 
 from __future__ import annotations
 
