@@ -234,6 +234,16 @@ def facts(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def run_worker(python: str | Path, worker: Path, job: Mapping[str, Any], who: str) -> dict[str, Any]:
+    """Run a worker program in another interpreter: the job goes in as JSON, the answer comes out as JSON."""
+    run = subprocess.run([python, worker], input=json.dumps(job), capture_output=True, text=True, check=False)
+    if run.returncode:
+        tail = "\n".join(run.stderr.splitlines()[-8:])
+        raise BenchmarkError(f"{who} ended with exit status {run.returncode}; it said:\n{tail}")
+    answer: dict[str, Any] = json.loads(run.stdout)
+    return answer
+
+
 def emit(**measurement: Any) -> None:
     """Print one measurement as one JSON line."""
     print(json.dumps(measurement), flush=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import common
 import decoder_inputs
 import numpy as np
 from timed import ROOT, BenchmarkError
@@ -118,14 +117,7 @@ def ask(args: argparse.Namespace, engine: str, material: Material, **job: Any) -
         **job,
     }
     python = Path(args.predecessors) / HOMES[engine] / "bin" / "python" if engine in HOMES else args.python
-    run = subprocess.run(
-        [python, WORKER], input=json.dumps(told), capture_output=True, text=True, check=False, cwd=WORKER.parent
-    )
-    if run.returncode:
-        tail = "\n".join(run.stderr.splitlines()[-8:])
-        raise BenchmarkError(f"{engine} ended with exit status {run.returncode}; it said:\n{tail}")
-    answer: dict[str, Any] = json.loads(run.stdout)
-    return answer
+    return common.run_worker(python, WORKER, told, engine)
 
 
 def write_alphabet(material: Material) -> Path:

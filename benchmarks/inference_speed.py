@@ -15,7 +15,6 @@ memory of that size (beam 1).
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -73,17 +72,12 @@ def ask(args: argparse.Namespace, models: Path, engine: str, **job: Any) -> dict
         **{"streams": 0, "cores": [0], "rounds": 1, "scorer": None},
         **job,
     }
-    run = subprocess.run([python, WORKER], input=json.dumps(told), capture_output=True, text=True, check=False)
-    if run.returncode:
-        tail = "\n".join(run.stderr.splitlines()[-8:])
-        raise BenchmarkError(f"{engine} ended with exit status {run.returncode}; it said:\n{tail}")
-    answer: dict[str, Any] = json.loads(run.stdout)
-    return answer
+    return common.run_worker(python, WORKER, told, engine)
 
 
-def seconds_of(path: Path) -> float:
+def seconds_of(path: str) -> float:
     """Return the length of a WAV file."""
-    with wave.open(str(path)) as file:
+    with wave.open(path) as file:
         return file.getnframes() / file.getframerate()
 
 
@@ -125,7 +119,7 @@ def measure_one(args: argparse.Namespace, models: Path, precision: str, **job: A
         yield {
             "ratio": cpu[engines[0]] / cpu[engine],
             "engine": engine,
-            "audio_s": seconds_of(job["audio"]) if isinstance(job["audio"], Path) else seconds_of(Path(job["audio"])),
+            "audio_s": seconds_of(job["audio"]),
             "beam": job["beam"],
             "scorer": "yes" if job["scorer"] else "no",
             "cpu": cpu[engine],

@@ -44,13 +44,7 @@ void Peaks(Isa isa, const float* x, size_t stride, size_t n_rows, size_t n_input
   for (size_t m = 0; m < n_rows; ++m) peaks[m] = kernels.peak(x + m * stride, n_inputs);
 }
 
-Matrix::Matrix(const WeightMatrix& weights, Isa isa) : weights_(weights), isa_(isa) {
-  if (!is_quantised()) return;
-  row_sums_.resize(n_outputs());
-  for (size_t n = 0; n < n_outputs(); ++n) {
-    row_sums_[n] = 128 * KernelsOf(isa).sum(weights_.ints + n * weights_.stride, n_inputs());
-  }
-}
+Matrix::Matrix(const WeightMatrix& weights, Isa isa) : weights_(weights), isa_(isa) {}
 
 void Matrix::Prepare(const float* x, size_t stride, size_t n_rows, const float* peaks, Rows* rows) const {
   rows->n_rows = n_rows;
@@ -84,7 +78,15 @@ Product Matrix::MakeProduct(const Rows& x, size_t y_stride) const {
   product.int_x = x.ints.data();
   product.x_stride = is_quantised() ? x.int_stride : x.float_stride;
   product.y_stride = y_stride;
-  product.row_offsets = row_sums_.data();
+  if (is_quantised()) {
+    std::call_once(row_offsets_->once, [this] {
+      row_offsets_->values.resize(n_outputs());
+      for (size_t n = 0; n < n_outputs(); ++n) {
+        row_offsets_->values[n] = 128 * KernelsOf(isa_).sum(weights_.ints + n * weights_.stride, n_inputs());
+      }
+    });
+  }
+  product.row_offsets = row_offsets_->values.data();
   product.weight_scales = weights_.scales.data();
   product.x_scales = x.scales.data();
   return product;

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -72,12 +74,19 @@ class Matrix {
   void MultiplyRest(const Rows& x, int32_t* sums, const float* bias, float* y, size_t stride, Threads* threads) const;
 
  private:
+  // int8: 128 times the sum of each row, for the offset of the activations. Made for the first product, for it reads
+  // all weights, which loading a model does not.
+  struct RowOffsets {
+    std::once_flag once;
+    std::vector<int32_t> values;
+  };
+
   Product MakeProduct(const Rows& x, size_t y_stride) const;
   void Run(const Product& product, Threads* threads) const;
 
   WeightMatrix weights_;
   Isa isa_ = Isa::kPortable;
-  std::vector<int32_t> row_sums_;  // int8: 128 times the sum of each row, for the offset of the activations
+  std::shared_ptr<RowOffsets> row_offsets_ = std::make_shared<RowOffsets>();
 };
 
 // y = min(max(x, 0), clip), in place.
