@@ -56,8 +56,7 @@ bool IsKnown(const Format& format) {
 
 }  // namespace
 
-std::vector<int16_t> ReadWav(const std::string& path, int sample_rate) {
-  const std::string bytes = ReadAll(path);
+std::vector<int16_t> ParseWav(const std::string& bytes, int sample_rate) {
   if (bytes.size() < 12 || bytes.compare(0, 4, "RIFF") != 0 || bytes.compare(8, 4, "WAVE") != 0) {
     throw std::runtime_error(
         "The file is no WAV file: convert it, or use the Python program, which reads other formats.");
@@ -96,5 +95,7 @@ std::vector<int16_t> ReadWav(const std::string& path, int sample_rate) {
   }
   return samples;
 }
+
+std::vector<int16_t> ReadWav(const std::string& path, int sample_rate) { return ParseWav(ReadAll(path), sample_rate); }
 
 }  // namespace deepspeech
