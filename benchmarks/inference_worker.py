@@ -66,6 +66,17 @@ def run_whole(package: Any, job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def run_recordings(package: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Transcribe several recordings and return what each says."""
+    model = load(package, job)
+    found = []
+    for path in job["recordings"]:
+        best = model.sttWithMetadata(read(path), 1).transcripts[0]
+        text = "".join(token.text for token in best.tokens)
+        found.append([text, best.confidence, [token.timestep for token in best.tokens]])
+    return {"recordings": found}
+
+
 def follow(stream: Any, samples: Any, latencies: list[float]) -> None:
     """Feed a stream bit by bit; note the time from its last sample to its text."""
     for begin in range(0, len(samples) - CHUNK, CHUNK):
@@ -110,7 +121,8 @@ def main() -> None:
         import stt as package  # noqa: PLC0415
     else:
         import deepspeech as package  # noqa: PLC0415
-    answer = (run_streams if job["streams"] else run_whole)(package, job)
+    run = run_recordings if "recordings" in job else run_streams if job["streams"] else run_whole
+    answer = run(package, job)
     answer.update(peak_mib=peak_mib(), before_mib=before)
     os.write(report, json.dumps(answer).encode())
 
