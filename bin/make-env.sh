@@ -8,9 +8,9 @@
 # 3.12 or 3.13 on the path is taken. Needs no root rights. The first time takes a few minutes and
 # 3 GB of disk. An installation that was interrupted, or whose requirements changed, is made anew.
 #
-# The decoder (native_client/python) is built with it, and again when its sources change. That needs a
-# C++ compiler. Where there is none everything works but beam search, and a line says so; a later run
-# adds it. A build that fails ends only an installation of requirements_dev.txt.
+# Decoder and engine (native_client/python) are built with it, and again when their sources change. That needs a
+# C++ compiler. Where there is none everything works but these two, and a line says so; a later run
+# adds them. A build that fails ends only an installation of requirements_dev.txt.
 
 set -euo pipefail
 
@@ -107,17 +107,17 @@ install_decoder() {
     return
   fi
   if ! has_compiler; then
-    echo "bin/make-env.sh: beam search is missing, for there is no C++ compiler to build it: install one" \
-      "(Debian and Ubuntu: g++ and python3-dev) and run this again." >&2
+    echo "bin/make-env.sh: beam search and the package deepspeech are missing, for there is no C++ compiler to build" \
+      "them: install one (Debian and Ubuntu: g++ and python3-dev) and run this again." >&2
     return
   fi
   rm -f "$stamp"
-  echo "Building the decoder (about a minute)."
+  echo "Building decoder and engine (about a minute)."
   if .venv/bin/python -m pip install --disable-pip-version-check ./native_client/python &>"$log"; then
     echo "$sources" >"$stamp"
   elif [[ $requirements == requirements.txt ]]; then
-    echo "bin/make-env.sh: beam search is missing, for it could not be built: see $PWD/$log, mend that and" \
-      "run this again." >&2
+    echo "bin/make-env.sh: beam search and the package deepspeech are missing, for they could not be built: see" \
+      "$PWD/$log, mend that and run this again." >&2
   else
     cat "$log" >&2
     fail "the decoder could not be built, see above: mend that and run this again."

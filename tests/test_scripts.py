@@ -170,7 +170,8 @@ def test_without_a_compiler_only_beam_search_is_missing_until_there_is_one(check
     status, message, calls = checkout.make(requirements, CXX="/nowhere/c++ -O2")
     assert (status, calls) == (0, [".venv", requirements])
     assert message == (
-        "bin/make-env.sh: beam search is missing, for there is no C++ compiler to build it: install one "
+        "bin/make-env.sh: beam search and the package deepspeech are missing, for there is no C++ compiler to build "
+        "them: install one "
         "(Debian and Ubuntu: g++ and python3-dev) and run this again."
     )
     assert checkout.make(requirements) == (0, "", [DECODER])
@@ -182,7 +183,8 @@ def test_a_decoder_that_cannot_be_built_ends_only_the_environment_for_developmen
     assert (status, calls) == (0, [".venv", "requirements.txt", DECODER])
     log = checkout.root / ".venv" / "decoder.log"
     assert message == (
-        f"bin/make-env.sh: beam search is missing, for it could not be built: see {log}, mend that and run this again."
+        "bin/make-env.sh: beam search and the package deepspeech are missing, for they could not be built: "
+        f"see {log}, mend that and run this again."
     )
     assert log.read_text() == "no header\n"
     assert checkout.make("requirements_dev.txt", BUILD_FAILS="1") == (
