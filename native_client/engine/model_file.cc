@@ -18,7 +18,7 @@
 namespace deepspeech {
 namespace {
 
-constexpr size_t kMaxHidden = 65536;
+constexpr size_t kMaxInputs = 65536;  // of a matrix: so many products of int8 fit into 32 bits
 
 // A file in memory, read-only. A file that is cut while it is in use ends the process, as with every mapped file.
 class Mapping {
@@ -194,7 +194,7 @@ class NetworkCheck {
     const size_t n = layer.weights.n_outputs;
     Expect(name, "inputs of", layer.weights.n_inputs, n_inputs);
     Expect(name, "biases of", layer.bias.size(), n);
-    if (n == 0 || n > kMaxHidden) source_.Damaged("its " + name + " has " + std::to_string(n) + " units");
+    if (n == 0 || n > kMaxInputs) source_.Damaged("its " + name + " has " + std::to_string(n) + " units");
     if (layer.gamma.empty() && layer.beta.empty()) return n;
     Expect(name, "scales in the layer normalisation of", layer.gamma.size(), n);
     Expect(name, "shifts in the layer normalisation of", layer.beta.size(), n);
@@ -203,7 +203,7 @@ class NetworkCheck {
 
   size_t Lstm(const std::string& name, const LstmLayer& lstm, size_t n_inputs) const {
     const size_t n = lstm.recurrent.n_inputs;
-    if (n == 0 || n > kMaxHidden) source_.Damaged("its " + name + " has " + std::to_string(n) + " units");
+    if (n == 0 || 2 * n > kMaxInputs) source_.Damaged("its " + name + " has " + std::to_string(n) + " units");
     Expect(name, "inputs of", lstm.input.n_inputs, n_inputs);
     Expect(name, "gates for the input of", lstm.input.n_outputs, 4 * n);
     Expect(name, "gates for the state of", lstm.recurrent.n_outputs, 4 * n);
@@ -291,7 +291,7 @@ void ReadMetadata(const ModelSource& source, const Constants& constants, ModelFi
 
 void ReadInputShapes(const ModelSource& source, const Shape& input_node, const Shape& input_samples, ModelFile* model) {
   if (input_node.size() != 4 || input_node[0] != 1 || input_node[1] < 1 || input_node[1] > 4096 || input_node[2] < 1 ||
-      input_node[2] > 2 * 64 + 1 || input_node[2] % 2 == 0 || input_node[3] < 1 || input_node[3] > 512) {
+      input_node[2] > 2 * 63 + 1 || input_node[2] % 2 == 0 || input_node[3] < 1 || input_node[3] > 512) {
     source.Damaged("its input 'input_node' is not of the shape [1, steps, 2 context + 1, cepstra]");
   }
   if (input_samples != Shape{model->window}) {

@@ -303,7 +303,7 @@ class Reader {
   // Without input_node the context follows from what the first layer reads.
   int Context(size_t n_inputs, int n_input) const {
     const size_t n_window = n_inputs / static_cast<size_t>(n_input);
-    if (n_window % 2 == 0 || n_window > 2 * 64 + 1 || n_inputs % static_cast<size_t>(n_input) != 0) {
+    if (n_window % 2 == 0 || n_window > 2 * 63 + 1 || n_inputs % static_cast<size_t>(n_input) != 0) {
       source_.Damaged("its layer 1 has " + std::to_string(n_inputs) + " inputs, which are no window of vectors of " +
                       std::to_string(n_input) + " cepstra");
     }
