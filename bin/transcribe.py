@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import time
@@ -33,6 +32,7 @@ try:
 except ImportError as error:
     sys.exit(f"transcribe.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.audio import read_info
+from util.cluster import count_cores
 from util.errors import AudioError, DataError, DeepSpeechError, UsageError
 from util.files import make_directory, write_atomically
 from util.progress import ERROR, Console, Tracker
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     with console.track("Transcribing", seconds) as tracker:
         progress = Progress(tracker)
         batches = make_batches(read_tasks(wanted, model.sampleRate(), arguments), arguments.batch_size)
-        for recording, segment, metadata in transcribe(model, batches, arguments.threads or available_cores()):
+        for recording, segment, metadata in transcribe(model, batches, arguments.threads or count_cores()):
             if segment is None:
                 finish(recording, console)
                 progress.reach(recording, recording.duration)
@@ -132,11 +132,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     failed = sum(bool(recording.fault) for recording in wanted)
     console.say(f"Transcribed {len(wanted) - failed} of {len(wanted)} recordings.")
     return int(failed > 0)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Progress:
