@@ -151,23 +151,18 @@ int DS_EnableExternalScorer(ModelState* aCtx, const char* aScorerPath) {
 
 int DS_EnableExternalScorerFromBuffer(ModelState* aCtx, const char* aScorerBuffer, unsigned int aBufferSize) {
   char path[] = "/tmp/deepspeech-scorer-XXXXXX";
-  return Try([&] {
-    const int handle = mkstemp(path);
-    if (handle < 0) throw ApiError(DS_ERR_SCORER_UNREADABLE, "No temporary file for the scorer can be made in /tmp.");
+  const int handle = mkstemp(path);
+  if (handle < 0) return Fail(DS_ERR_SCORER_UNREADABLE, "No temporary file for the scorer can be made in /tmp.");
+  const int failure = Try([&] {
     std::FILE* file = fdopen(handle, "wb");
     const bool written = std::fwrite(aScorerBuffer, 1, aBufferSize, file) == aBufferSize;
     if (std::fclose(file) != 0 || !written) {
-      std::remove(path);
       throw ApiError(DS_ERR_SCORER_UNREADABLE, "There is no room in /tmp for the scorer.");
     }
-    try {
-      aCtx->model->EnableScorer(path);  // which maps the file
-    } catch (...) {
-      std::remove(path);
-      throw;
-    }
-    std::remove(path);
+    aCtx->model->EnableScorer(path);  // which maps the file
   });
+  std::remove(path);
+  return failure;
 }
 
 int DS_DisableExternalScorer(ModelState* aCtx) {
