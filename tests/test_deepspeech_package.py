@@ -187,6 +187,18 @@ def test_a_scorer_allows_its_words_only(loaded: Any, make_scorer: Callable[..., 
     assert loaded.stt(AUDIO) == SENTENCE
 
 
+def test_the_weights_of_a_scorer_are_told(loaded: Any, scorer: str):
+    with pytest.raises(RuntimeError, match="0x2004"):
+        loaded.scorerAlphaBeta()
+    loaded.enableExternalScorer(scorer)
+    decoder = pytest.importorskip("ds_ctcdecoder")
+    labels = decoder.Alphabet.from_labels([" ", *"abcdefghijklmnopqrstuvwxyz'"])
+    own = decoder.Scorer(None, None, scorer, labels)
+    assert loaded.scorerAlphaBeta() == (own.alpha, own.beta)
+    loaded.setScorerAlphaBeta(0.5, -1.5)
+    assert loaded.scorerAlphaBeta() == (0.5, -1.5)
+
+
 def test_without_a_scorer_its_settings_have_a_status(loaded: Any):
     assert loaded.disableExternalScorer() == 0x2004
     assert loaded.setScorerAlphaBeta(0.5, 1.0) == 0x2004

@@ -114,6 +114,12 @@ void Model::SetScorerAlphaBeta(double alpha, double beta) {
   weights_ = WithCode(DS_ERR_INVALID_SCORER, [&] { return scorer_->MakeWeights(alpha, beta, std::nullopt, true); });
 }
 
+std::pair<double, double> Model::scorer_alpha_beta() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!scorer_) throw ApiError(DS_ERR_SCORER_NOT_ENABLED, "Alpha and beta are of a scorer: enable one first.");
+  return {weights_->alpha, weights_->beta};
+}
+
 void Model::AddHotWord(const std::string& phrase, double boost) {
   WithCode(DS_ERR_FAIL_INSERT_HOTWORD, [&] { HotWords({{phrase, boost}}, *alphabet_, 1); });
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -189,13 +195,11 @@ std::vector<std::vector<float>> Model::ComputeProbabilities(const std::vector<Re
       std::vector<Network::Chunk> chunks;
       for (size_t i = 0; i < n_frames.size(); ++i) {
         if (n_frames[i] <= begin) continue;
-        chunks.push_back({&features[i][begin * n_input], std::min(at_once, n_frames[i] - begin), &states[i],
-                          &results[first + i][begin * n_classes]});
-        if (network_.is_bidirectional()) chunks.back().state = nullptr;
+        chunks.push_back({&features[i][begin * n_input], std::min(at_once, n_frames[i] - begin),
+                          network_.is_bidirectional() ? nullptr : &states[i], &results[first + i][begin * n_classes]});
       }
       if (chunks.empty()) break;
       network_.Run(chunks, &workspace, &threads);
-      if (network_.is_bidirectional()) break;
     }
   }
   return results;

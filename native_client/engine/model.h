@@ -51,6 +51,7 @@ class Model : public std::enable_shared_from_this<Model> {
   void DisableScorer();
   bool has_scorer() const;
   void SetScorerAlphaBeta(double alpha, double beta);
+  std::pair<double, double> scorer_alpha_beta() const;  // those of its file until they are set
   void AddHotWord(const std::string& phrase, double boost);
   void EraseHotWord(const std::string& phrase);
   void ClearHotWords();

@@ -234,6 +234,16 @@ class Model:
         weights = _number("alpha", alpha), _number("beta", beta)
         return _status(self._open.set_scorer_alpha_beta, *weights)
 
+    def scorerAlphaBeta(self) -> tuple[float, float]:
+        """Return the weights of the scorer: those of its file until they are set.
+
+        Raises:
+            RuntimeError: there is no scorer.
+        """
+        with _named("ScorerAlphaBeta"):
+            alpha, beta = self._open.scorer_alpha_beta
+        return alpha, beta
+
     def addHotWord(self, word: str, boost: float) -> None:
         """Listen for a word or phrase, with or without a scorer.
 

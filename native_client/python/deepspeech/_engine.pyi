@@ -29,6 +29,7 @@ class Model:
     labels: list[bytes]
     beam_width: int
     n_threads: int
+    scorer_alpha_beta: tuple[float, float]
     @staticmethod
     def load(path: str) -> Model: ...
     @staticmethod

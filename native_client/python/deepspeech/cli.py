@@ -164,13 +164,8 @@ def set_weights(model: Model, arguments: argparse.Namespace) -> None:
     alpha, beta = arguments.lm_alpha, arguments.lm_beta
     if alpha is None and beta is None:
         return
-    if alpha is None or beta is None:
-        from ds_ctcdecoder import Alphabet, Scorer, UTF8Alphabet  # noqa: PLC0415 - seldom
-
-        info = model.info()
-        alphabet = UTF8Alphabet() if info["bytes_output_mode"] else Alphabet.from_labels(info["labels"])
-        scorer = Scorer(alpha, beta, arguments.scorer, alphabet)
-        alpha, beta = scorer.alpha, scorer.beta
+    own_alpha, own_beta = model.scorerAlphaBeta()
+    alpha, beta = own_alpha if alpha is None else alpha, own_beta if beta is None else beta
     if model.setScorerAlphaBeta(alpha, beta):
         raise CommandError(f"--lm_alpha {alpha} and --lm_beta {beta} cannot be used: give two finite numbers")
 

@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -98,6 +99,7 @@ void BindModel(nb::module_& module) {
       .def("disable_scorer", &Model::DisableScorer)
       .def("has_scorer", &Model::has_scorer)
       .def("set_scorer_alpha_beta", &Model::SetScorerAlphaBeta, "alpha"_a, "beta"_a, release)
+      .def_prop_ro("scorer_alpha_beta", &Model::scorer_alpha_beta)
       .def("add_hot_word", &Model::AddHotWord, "phrase"_a, "boost"_a)
       .def("erase_hot_word", &Model::EraseHotWord, "phrase"_a)
       .def("clear_hot_words", &Model::ClearHotWords)
