@@ -20,7 +20,7 @@ LEVELS = (
     {"errors"},
     {"files", "tf", "progress"},
     {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
-    | {"divergence", "segmentation"},
+    | {"divergence", "segmentation", "listening"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing", "language_model"}
     | {"words", "trained", "tflite_features"},
     {"tflite_graph", "graph_file", "inference", "model_card"},
