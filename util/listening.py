@@ -7,9 +7,11 @@ an address in a table of its own (System V ABI, "Dynamic Linking"); that address
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import errno
 import itertools
+import operator
 import os
 import platform
 import socket
@@ -36,15 +38,14 @@ _kept: list[Any] = []  # the libraries call these as long as the process lives
 def listen_only_on(host: str) -> bool:
     """Make TensorFlow's servers that this process starts from now on listen on this host's address only.
 
-    A later call overrides an earlier one. Clients have to use the same address: a name that means 127.0.1.1 here and
-    something else on their machine does not do.
+    A later call overrides an earlier one.
 
     Args:
-        host: a name or an address of this machine; of a name's addresses the first, IPv4 before IPv6.
+        host: a name or an address of this machine; of a name's addresses the first, IPv4 before IPv6. Clients have to
+            come to the same one: a name that means 127.0.1.1 here and something else on their machine does not do.
 
     Returns:
-        Whether that is possible here; if not, nothing has changed. It takes Linux on x86-64 or aarch64, and an address
-        that belongs to this machine.
+        Whether that is possible here (Linux on x86-64 or aarch64, an address of this machine); if not, nothing changes.
 
     Raises:
         socket.gaierror: the name has no address.
@@ -82,12 +83,9 @@ def _make_functions(family: int, address: tuple[Any, ...]) -> dict[bytes, Any]:
         asked_family = int.from_bytes(asked[:2], "little")
         begin, end = _ADDRESS_AT.get(asked_family, (0, 0))
         if begin and not any(asked[begin:end]):
-            if asked_family not in own:  # an IPv4 socket cannot have an IPv6 address
-                ctypes.set_errno(errno.EADDRNOTAVAIL)
-                return -1
-            mine = own[asked_family]
-            asked = asked[:begin] + mine + asked[begin + len(mine) :]
-        result: int = bind(descriptor, asked, length)
+            mine = own.get(asked_family)  # none: an IPv4 socket cannot have an IPv6 address, and bind refuses no bytes
+            asked = asked[:begin] + mine + asked[begin + len(mine) :] if mine else b""
+        result = int(bind(descriptor, asked, len(asked)))
         if result == 0:
             bound.add(descriptor)
         return result
@@ -95,12 +93,11 @@ def _make_functions(family: int, address: tuple[Any, ...]) -> dict[bytes, Any]:
     def listen_here(descriptor: int, backlog: int) -> int:
         # An interrupt pending when bind_here is entered ends it at once, and its caller sees the zero of success:
         # a socket that nobody has bound would listen on every interface.
-        if descriptor in bound:
-            bound.remove(descriptor)
-            result: int = listen(descriptor, backlog)
-            return result
-        ctypes.set_errno(errno.EADDRNOTAVAIL)
-        return -1
+        if descriptor not in bound:
+            ctypes.set_errno(errno.EADDRNOTAVAIL)
+            return -1
+        bound.remove(descriptor)
+        return int(listen(descriptor, backlog))
 
     functions = {b"bind": _Bind(bind_here), b"listen": _Listen(listen_here)}
     _kept.append(functions)
@@ -112,12 +109,8 @@ def _find_slots(memory: int, library: str, names: set[bytes]) -> Iterator[tuple[
     tf.__version__  # noqa: B018 - has them loaded
     link_map = ctypes.CDLL(library, mode=os.RTLD_NOLOAD)._handle  # what glibc's dlopen returns (link.h)
     base, _, dynamic = struct.unpack("=QQQ", os.pread(memory, 24, link_map))
-    tags = dict.fromkeys((_JMPREL, _PLTRELSZ, _RELA, _RELASZ), 0)
-    for at in itertools.count(dynamic, 16):
-        tag, value = struct.unpack("=QQ", os.pread(memory, 16, at))
-        if tag == 0:
-            break
-        tags[tag] = value
+    entries = struct.iter_unpack("=QQ", os.pread(memory, 2048, dynamic))  # a tag of 0 ends them
+    tags = collections.defaultdict(int, itertools.takewhile(operator.itemgetter(0), entries))
 
     def read(begin: int, size: int) -> bytes:
         return os.pread(memory, size, begin if begin > base else base + begin)  # glibc has added the base already
