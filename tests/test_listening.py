@@ -65,7 +65,7 @@ with tf.Graph().as_default(), tf.compat.v1.Session(sys.argv[1]) as session:
 """
 
 CALLS = """
-import ctypes, errno, functools, json, operator, socket, sys
+import ctypes, errno, functools, json, operator, signal, socket
 from util.listening import _make_functions
 
 def call(function, *arguments):
@@ -74,7 +74,7 @@ def call(function, *arguments):
 
 wildcard = int(socket.AF_INET).to_bytes(2, "little") + bytes(14)
 said = []
-for family, address in ((socket.AF_INET, ("127.0.0.2", 0)), (socket.AF_INET6, ("::1", 0, 0, 0))):
+for family, address in ((socket.AF_INET6, ("::1", 0, 0, 0)), (socket.AF_INET, ("127.0.0.2", 0))):
     functions = _make_functions(family, address)
     bind, listen = functions[b"bind"], functions[b"listen"]
     with socket.socket() as server, socket.socket() as second:
@@ -82,9 +82,11 @@ for family, address in ((socket.AF_INET, ("127.0.0.2", 0)), (socket.AF_INET6, ("
         said[-1].append(call(listen, server.fileno(), 1))
         taken = wildcard[:2] + server.getsockname()[1].to_bytes(2, "big") + wildcard[4:]
         said[-1].append(call(bind, second.fileno(), taken, 16))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 with socket.socket() as server:
     interrupted = [ctypes.pythonapi.PyErr_SetInterrupt, functools.partial(bind, server.fileno(), wildcard, 16)]
-    said.append([list(map(operator.methodcaller("__call__"), interrupted))[1], call(listen, server.fileno(), 1)])
+    list(map(operator.methodcaller("__call__"), interrupted))
+    said.append([server.getsockname()[0], call(listen, server.fileno(), 1)])
 print(json.dumps(said))
 """
 
@@ -194,10 +196,10 @@ def test_another_process_computes_on_a_server(servers):
 def test_what_cannot_be_bound_here_is_not_bound_elsewhere():
     with start(CALLS) as process:
         said, errors = process.communicate(timeout=60)
-    ipv4, ipv6, interrupted = json.loads(said)
+    ipv6, ipv4, interrupted = json.loads(said)
     assert ipv4 == [0, "127.0.0.2", 0, "EADDRINUSE"]
     assert ipv6 == ["EINVAL", "0.0.0.0", "EADDRNOTAVAIL", "EINVAL"]
-    assert interrupted == [0, "EADDRNOTAVAIL"]
+    assert interrupted == ["0.0.0.0", "EADDRNOTAVAIL"]
     assert "KeyboardInterrupt" in errors
 
 

@@ -91,8 +91,8 @@ def _make_functions(family: int, address: tuple[Any, ...]) -> dict[bytes, Any]:
         return result
 
     def listen_here(descriptor: int, backlog: int) -> int:
-        # An interrupt pending when bind_here is entered ends it at once, and its caller sees the zero of success:
-        # a socket that nobody has bound would listen on every interface.
+        # An interrupt pending when bind_here is entered ends it at once, and its caller may see the zero of success,
+        # for ctypes leaves the result as it was; and a socket that nobody has bound would listen on every interface.
         if descriptor not in bound:
             ctypes.set_errno(errno.EADDRNOTAVAIL)
             return -1
