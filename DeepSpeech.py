@@ -17,9 +17,12 @@ mel-frequency cepstra as input.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
+import itertools
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,15 +40,17 @@ except ModuleNotFoundError:
 
 from util import checkpoints, commandline, ctc, decoding, divergence, export, feeding, metrics, planning, rehearsal, tf
 from util.adam import Adam
-from util.cluster import start_devices
+from util.cluster import Cluster
 from util.decoding import Decoder
 from util.dropout import Dropout, no_dropout
-from util.errors import ExportError, TrainingError, UsageError
+from util.errors import ExportError, UsageError
 from util.features import FeatureSet, mfcc, whiten
-from util.inference import Comparison
+from util.joining import DeviceSettings, explain_losses, join_cluster, serve
 from util.lstm import lstm
 from util.model_card import Origin
-from util.progress import DEBUG, INFO, Console, StopRequest, duration
+from util.progress import DEBUG, INFO, WARNING, Console, StopRequest, duration
+from util.scoring import Scored, compare, score_batches
+from util.task import Task
 from util.text import Alphabet, ByteAlphabet, read_alphabet
 from util.trained import TrainedNetwork
 
@@ -171,7 +176,13 @@ define("string", "export_max_ds_version", "", "model card: newest version of Dee
 define("string", "export_description", "", "model card: what the model is for")
 
 section("Cluster")
-await_feature("cluster training", ps_hosts="", worker_hosts="", job_name="localhost", task_index=0, replicas=-1, replicas_to_agg=-1)
+define("string", "worker_hosts", "", "HOST:PORT of every worker, comma separated, the same on every task")
+define("string", "ps_hosts", "", "HOST:PORT of every parameter server: training is asynchronous; without them workers train in step")
+define("string", "chief_host", "", "HOST:PORT of the task that coordinates parameter servers; without one worker 0 does")
+define("string", "job_name", "localhost", "which task this is: worker, ps or chief")
+define("integer", "task_index", 0, "its number, counted from 0", lower_bound=0)
+define("float", "cluster_timeout", 300, "seconds to wait for the other tasks at the start", lower_bound=1)
+define("string", "listen_host", "", "interface to listen on, where it is not the host of the task's address; 0.0.0.0: all")
 
 section("Runtime")
 define("integer", "random_seed", 4568, "everything random comes from it")
@@ -243,7 +254,8 @@ def make_weights(n_input: int, n_labels: int) -> Weights:
     for layer in ("layer_1", "layer_2", "layer_3", "layer_5") if FLAGS.layer_norm else ():
         initial[f"{layer}/LayerNorm/gamma"] = tf.ones_like(initial[f"{layer}/bias"])
         initial[f"{layer}/LayerNorm/beta"] = tf.zeros_like(initial[f"{layer}/bias"])
-    return {name: tf.Variable(value, name=name) for name, value in initial.items()}
+    largest_first = sorted(initial, key=lambda name: -tf.size(initial[name]))  # parameter servers take them in turn
+    return {name: tf.Variable(initial[name], name=name) for name in largest_first}
 
 
 def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
@@ -315,17 +327,19 @@ class Model:
 
     Attributes:
         variables: weights and Adam's moments by name: what a checkpoint holds.
-        train_step: (samples, n_samples, labels, label_len, step, rate) to losses float32 [batch] and
-            the norm of the gradient; makes an update unless that norm is not finite.
-        score_step: (samples, n_samples, labels, label_len) to losses float32 [batch], best labels
-            int32 [batch, time] and feature_len int32 [batch].
+        train_step: parts (samples, n_samples, labels, label_len), step and rate to each part's losses float32 [batch]
+            and, of the whole batch, sum and number of the finite ones and the norm of the gradient; makes an update
+            unless that norm is not finite.
+        score_step: parts to each one's losses float32 [batch], best labels int32 [batch, time] and feature_len
+            int32 [batch].
         test_step: the same with probabilities float32 [batch, time, n_labels + 1] in place of the labels.
     """
 
-    def __init__(self, alphabet: Alphabet, features: FeatureSet):
-        self.alphabet, self.features = alphabet, features
-        self.weights = make_weights(features.n_input, len(alphabet))
-        self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
+    def __init__(self, alphabet: Alphabet, features: FeatureSet, cluster: Cluster):
+        self.alphabet, self.features, self.cluster = alphabet, features, cluster
+        with cluster.strategy.scope():
+            self.weights = make_weights(features.n_input, len(alphabet))
+            self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
         self.variables = self.weights | self.adam.moments
         table, row = [None, None], [None]
         batch = [
@@ -333,20 +347,24 @@ class Model:
             for shape, kind in ((table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32))
         ]
         step_and_rate = [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
-        self.train_step = tf.function(self._train_step, input_signature=[*batch, *step_and_rate])
-        self.score_step = tf.function(partial(self._score_step, decoding.greedy_path), input_signature=batch)
-        self.test_step = tf.function(partial(self._score_step, decoding.softmax), input_signature=batch)
+        self.train_step = cluster.replicate(self._train_step, batch, step_and_rate)
+        self.score_step = cluster.replicate(partial(self._score_step, decoding.greedy_path), batch)
+        self.test_step = cluster.replicate(partial(self._score_step, decoding.softmax), batch)
 
     def _train_step(
         self, samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor, step: Tensor, rate: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
+        drop = Dropout(dropout_rates(), FLAGS.random_seed, step * self.cluster.n_parts + self.cluster.number())
         with tf.GradientTape() as tape:
-            logits, feature_len = self._logits(samples, n_samples, Dropout(dropout_rates(), FLAGS.random_seed, step))
+            logits, feature_len = self._logits(samples, n_samples, drop)
             losses, finite = ctc.ctc_loss(logits, feature_len, labels, label_len)
-            counted = tf.maximum(tf.reduce_sum(tf.cast(finite, tf.float32)), 1.0)
-            loss = tf.reduce_sum(tf.where(finite, losses, 0.0)) / counted
+            n_counted = self.cluster.sum(tf.reduce_sum(tf.cast(finite, tf.float32)))
+            loss_sum = tf.reduce_sum(tf.where(finite, losses, 0.0))
+            loss = loss_sum / tf.maximum(n_counted, 1.0)
         gradients = tape.gradient(loss, list(self.weights.values()))
-        return losses, self.adam.apply(gradients, FLAGS.max_grad_norm, step, rate)
+        *gradients, loss_sum = self.cluster.sum([*gradients, loss_sum])
+        norm = self.adam.apply(gradients, n_counted > 0, FLAGS.max_grad_norm, step, rate)
+        return losses, loss_sum, n_counted, norm
 
     def _score_step(
         self, read: Callable[[Tensor], Tensor], samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor
@@ -368,23 +386,23 @@ class Model:
 
 
 def score_set(
-    step: Callable[..., Any], data: feeding.Corpus, purpose: str, console: Console
-) -> Iterator[feeding.Scored]:
-    """Run a set through a step of the model, by the flags of a purpose (`dev` or `test`)."""
+    model: Model, step: Callable[..., Any], data: feeding.Corpus, purpose: str, console: Console
+) -> Iterator[Iterator[Scored]]:
+    """Run a set through a step of the model, round by round, by the flags of a purpose (`dev` or `test`)."""
     size, longest_first = FLAGS[f"{purpose}_batch_size"].value, FLAGS[f"reverse_{purpose}"].value
     plan = planning.plan_batches(data.n_frames, size, descending=longest_first)
-    return feeding.score_batches(step, data, plan, console)
+    return score_batches(model.cluster, step, data, plan, console)
 
 
 # -------------------------------------------------------------------------------------- 5  Training
 
 
-def learning_rate(state: checkpoints.State, n_batches: int) -> float:
-    """Return the rate of the next step: warm-up, schedule, and the reductions at plateaus."""
+def learning_rate(state: checkpoints.State, step: int, epochs: float) -> float:
+    """Return the rate of a step, so many epochs after the start: warm-up, schedule, and the reductions at plateaus."""
     rate = state.reduction * FLAGS.learning_rate
     if FLAGS.lr_schedule == "cosine":  # Loshchilov and Hutter 2016, arXiv:1608.03983, without restarts
-        rate *= 0.5 * (1 + math.cos(math.pi * (state.epoch + state.batch / n_batches) / state.target))
-    return float(rate * min(1.0, (state.step + 1) / max(FLAGS.warmup_steps, 1)))
+        rate *= 0.5 * (1 + math.cos(math.pi * epochs / state.target))
+    return float(rate * min(1.0, (step + 1) / max(FLAGS.warmup_steps, 1)))
 
 
 class Trainer:
@@ -393,11 +411,12 @@ class Trainer:
     BROKEN_STEPS = 3  # in a row, without a finite gradient, after which training stops
 
     def __init__(self, model: Model, sets: Sets, console: Console, log: metrics.MetricsLog):
-        self.model, self.console, self.log = model, console, log
+        self.model, self.cluster, self.console, self.log = model, model.cluster, console, log
         self.data, self.dev, self.extra = sets["train"][0], sets["dev"], sets["metrics"]
         self.directory = run_directory(model, save_path(), console)
         self.state = begin_training(model, self.directory, console)
-        self.directory.describe(flags=TABLE.values(), train_set=self.data.fingerprint)
+        if self.cluster.is_chief:
+            self.directory.describe(flags=TABLE.values(), train_set=self.data.fingerprint)
         self.guard = divergence.Guard(self.BROKEN_STEPS, self.directory.path, console)
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
@@ -427,42 +446,52 @@ class Trainer:
     def run_epoch(self) -> None:
         """Train on the batches of the present epoch that are still to come."""
         state = self.state
-        plan = plan_epoch(self.data, state.epoch)
+        plan = plan_epoch(self.data, state.epoch, self.cluster.n_parts)
         digest = hashlib.sha256(repr((self.data.fingerprint, plan)).encode()).hexdigest()[:16]
         if state.batch and state.plan != digest:
             self.console.warn(f"The training set or its batches have changed: epoch {state.epoch + 1} begins anew.")
             state.batch, state.loss_sum, state.n_losses = 0, 0.0, 0
         state.plan = digest
-        begin, audio_s, waited_s, rate = time.monotonic(), 0.0, 0.0, 0.0
+        begin, waited_s, todo = time.monotonic(), 0.0, plan[state.batch :]
+        audio_s = sum(self.data.samples[member].duration_s for members in todo for member in members)
+        batches = feeding.read_batches(
+            self.data, self.cluster.own(planning.deal(members, self.cluster.n_parts) for members in todo), self.console
+        )
+        steps = range(state.step, state.step + len(todo))
+        rates = [learning_rate(state, step, state.epoch + 1 - (steps[-1] + 1 - step) / len(plan)) for step in steps]
+        run = self.cluster.run(self.model.train_step, batches, zip(steps, rates, strict=True), self.must_pause)
         with self.console.track(f"Epoch {state.epoch + 1}", len(plan), state.batch) as tracker:
-            for batch in feeding.read_batches(self.data, plan[state.batch :], self.console):
-                rate = learning_rate(state, len(plan))
-                if batch.members:
-                    self.train_on(batch, rate)
+            for parts, results in run:
+                self.take_in(parts, results)
                 state.step, state.batch = state.step + 1, state.batch + 1
-                audio_s += float(batch.n_samples.sum()) / self.data.sample_rate
-                waited_s += batch.waited_s
+                waited_s += sum(part.waited_s for part in parts)
                 tracker.advance(f"loss {state.loss:.3f}")
-                if 0 < FLAGS.checkpoint_secs <= time.monotonic() - self.saved_at and self.guard.is_well:
-                    self.save(["train"])
-                self.obey_stop()
+                if not self.cluster.in_flight:
+                    if self.is_save_due() and self.guard.is_well:
+                        self.save(["train"])
+                    self.obey_stop()
         seconds = time.monotonic() - begin
         loss = state.loss
         state.epoch, state.batch, state.loss_sum, state.n_losses = state.epoch + 1, 0, 0.0, 0
-        self.console.say(metrics.format_epoch(state.epoch, state.target, loss, rate, seconds, audio_s, waited_s))
-        self.log.write("epoch", state.step, epoch=state.epoch, loss=loss, learning_rate=rate, seconds=seconds,
+        self.console.say(metrics.format_epoch(state.epoch, state.target, loss, rates[-1], seconds, audio_s, waited_s))
+        self.log.write("epoch", state.step, epoch=state.epoch, loss=loss, learning_rate=rates[-1], seconds=seconds,
                        audio_seconds=audio_s, input_wait=waited_s / seconds)  # fmt: skip
 
-    def train_on(self, batch: feeding.Batch, rate: float) -> None:
-        """Make one update; utterances without a finite loss are named and have no part in it."""
-        state = self.state
-        try:
-            losses, norm = (result.numpy() for result in self.model.train_step(*batch.tensors, state.step, rate))
-        except tf.errors.ResourceExhaustedError as error:
-            raise TrainingError(f"Out of memory with {len(batch.members)} utterances of up to {batch.samples.shape[1]}"
-                                " samples: lower --train_batch_size or --batch_frames.") from error  # fmt: skip
-        paths = [self.data.samples[member].utterance.path for member in batch.members]
-        state.count(losses[self.guard.check(losses, norm, state.step + 1, paths)])
+    def take_in(self, parts: list[feeding.Batch], results: list[tuple[NDArray[Any], ...]]) -> None:
+        """Count the losses of a batch; utterances without a finite one are named and have no part in it."""
+        losses = np.concatenate([result[0][: len(part.members)] for part, result in zip(parts, results, strict=True)])
+        loss_sum, n_counted, norm = map(float, results[0][1:])
+        paths = [self.data.samples[member].utterance.path for part in parts for member in part.members]
+        self.guard.check(losses, n_counted, norm, self.state.step + 1, paths)
+        self.state.count(loss_sum, int(n_counted))
+
+    def is_save_due(self) -> bool:
+        """Tell whether the last checkpoint is too old."""
+        return 0 < FLAGS.checkpoint_secs <= time.monotonic() - self.saved_at
+
+    def must_pause(self) -> bool:
+        """Tell whether to let the steps under way come to their end before others begin."""
+        return self.is_save_due() or self.cluster.any(self.stop)
 
     def validate(self) -> bool:
         """Measure the dev set and act on it; return whether it is the best so far."""
@@ -470,10 +499,10 @@ class Trainer:
         scored: list[metrics.Sample] = []
         for data in [*self.dev, *self.extra]:
             texts = {}
-            for key, path in score_set(self.model.score_step, data, "dev", self.console):
-                texts[key] = decoding.greedy_text(path, self.model.alphabet)
+            for scored_round in score_set(self.model, self.model.score_step, data, "dev", self.console):
+                texts |= {key: decoding.greedy_text(path, self.model.alphabet) for key, path in scored_round}
                 self.obey_stop()
-            samples = feeding.compare(data, texts)
+            samples = compare(data, texts)
             for line in metrics.format_validation(data.name, samples):
                 self.console.say(line)
             self.log.write("validation", state.step, set=data.name, epoch=state.epoch, **metrics.summarize(samples),
@@ -484,7 +513,8 @@ class Trainer:
         if FLAGS.reduce_lr_on_plateau and state.stale and state.stale % FLAGS.plateau_epochs == 0:
             state.reduction *= FLAGS.plateau_reduction
             if not improved:
-                self.directory.load_best(state.best_step)
+                self.directory.load_best(state.best_step) if self.cluster.is_chief else None
+                self.cluster.copy_from_chief(self.model.variables)
             self.console.say(f"Plateau: no improvement by {FLAGS.es_min_delta:g} in {state.stale} validations; on from the best"
                              f" weights (step {state.best_step}) at {state.reduction:g} of the learning rate.")  # fmt: skip
         return improved
@@ -496,12 +526,13 @@ class Trainer:
         rate = FLAGS.learning_rate * state.reduction
         counters = {"global_step": np.int64(state.step), "learning_rate": np.float32(rate)}  # as in 0.9.3
         counters |= self.model.adam.powers(state.step)
-        self.directory.save(kinds, dataclasses.asdict(state), counters, FLAGS.max_to_keep)
+        if self.cluster.is_chief:
+            self.directory.save(kinds, dataclasses.asdict(state), counters, FLAGS.max_to_keep)
         self.saved_at = time.monotonic()
 
     def obey_stop(self) -> None:
         """Save and end when the process has been asked to."""
-        if self.stop:
+        if self.cluster.any(self.stop):
             self.save(["train"])
             self.console.say(
                 f"Stopped on request; saved in {self.directory.path}, the same command goes on from there."
@@ -509,12 +540,12 @@ class Trainer:
             sys.exit(130)
 
 
-def plan_epoch(data: feeding.Corpus, epoch: int) -> list[list[int]]:
-    """Return the batches of a training epoch, always the same for the same data and flags."""
+def plan_epoch(data: feeding.Corpus, epoch: int, parts: int) -> list[list[int]]:
+    """Return the batches of a training epoch, always the same for the same data, flags and number of parts."""
     size, frames = FLAGS.train_batch_size, FLAGS.batch_frames
     if FLAGS.reverse_train:
-        return planning.plan_batches(data.n_frames, size, frames, descending=True)
-    return planning.plan_epoch(data.n_frames, size, frames, FLAGS.random_seed, epoch)
+        return planning.plan_batches(data.n_frames, size, frames, parts, descending=True)
+    return planning.plan_epoch(data.n_frames, size, frames, FLAGS.random_seed, epoch, parts)
 
 
 def save_path() -> Path:
@@ -540,7 +571,8 @@ def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console
     other = Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own.path)
     source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
     load = source.load if FLAGS.load_train in ("auto", "init") else source.require
-    loaded = load(FLAGS.load_train.replace("auto", "last or best"))
+    loaded = load(FLAGS.load_train.replace("auto", "last or best")) if model.cluster.is_chief else None
+    loaded = model.cluster.share(loaded, model.variables)
     state = checkpoints.State(**(loaded or {}))
     if source is not own:
         state = checkpoints.State(step=state.step)  # the weights and moments of another run begin this one
@@ -560,14 +592,17 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
     kept: list[decoding.Output] = []
     for data in sets:
         texts, greedy = {}, {}
-        scored = score_set(model.test_step, data, "test", console)
+        scored = itertools.chain.from_iterable(score_set(model, model.test_step, data, "test", console))
+        if not model.cluster.is_chief:
+            collections.deque(scored, 0)
+            continue
         for key, probabilities, text in decoding.decode_each(decoder, scored):
             texts[key], greedy[key] = text, decoding.greedy_text(probabilities.argmax(1), model.alphabet)
             if FLAGS.probabilities_file:
                 kept.append((data.samples[key[0]].utterance, probabilities))
-        samples = feeding.compare(data, texts)
+        samples = compare(data, texts)
         measures = metrics.summarize(samples)
-        for line in metrics.format_report(data.name, samples, FLAGS.report_count, feeding.compare(data, greedy)):
+        for line in metrics.format_report(data.name, samples, FLAGS.report_count, compare(data, greedy)):
             print(line)
         if FLAGS.wer_log_pattern:
             print(FLAGS.wer_log_pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", data.name, measures["wer"]))
@@ -581,17 +616,16 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
 
 def recognise(model: Model, samples: NDArray[np.int16]) -> NDArray[np.float32]:
     """Return the probabilities, float32 [frames, n_labels + 1], of a recording, int16 [samples]."""
-    probabilities: NDArray[np.float32] = model.test_step(samples[np.newaxis], [len(samples)], [[0]], [1])[1].numpy()[0]
-    return probabilities
+    batch = feeding.Batch([0], samples[np.newaxis], *(np.array(x, np.int32) for x in ([len(samples)], [[0]], [1])), [])
+    batches = [batch] * model.cluster.n_local
+    _, results = next(model.cluster.run(model.test_step, batches))
+    return results[0][1][0]
 
 
 # ---------------------------------------------------------------------------------------- 7  Export
 
 VERIFIED = 3, 10  # recordings on which an export has to say what the checkpoint says, and seconds of each
-FLOAT32_TOLERANCE = 1e-3  # greatest difference of a probability; the text has to be the same
-INT8_TOLERANCE = 0.1  # mean over the frames of half the sum of the differences
-INT8_MARGIN = 0.5  # where the checkpoint's best label leads by this much, int8 weights have to find it too ..
-INT8_LOST = 0.01  # .. but for this part of such frames
+CLEAR_MARGIN = 0.5  # by which the checkpoint's best label leads where the file has to find it too
 SMOKE_TEST = Path(__file__).parent / "data" / "smoke_test" / "she_had_your_dark_suit.wav"
 
 
@@ -607,9 +641,9 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
 
     def verify(file: export.ExportedFile) -> None:
         for path, samples in recordings.items():
-            found = file.compare(samples, recognise(model, samples), INT8_MARGIN, model.alphabet)
+            found = file.compare(samples, recognise(model, samples), CLEAR_MARGIN, model.alphabet)
             console.say(f"{file.name} on {path}: {found}.", DEBUG)
-            if not is_verified(found, file.is_quantised):
+            if not found.is_faithful(file.is_quantised):
                 raise ExportError(f"{file.name} differs from the checkpoint on {path}: {found}. Nothing was exported.")
 
     with export.full_precision(), export.new_export(Path(FLAGS.export_dir), FLAGS.remove_export) as folder:
@@ -620,17 +654,21 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
     console.say(f"Exported to {FLAGS.export_dir}, compared on {len(recordings)} recording(s): {', '.join(names)}.")
 
 
-def is_verified(found: Comparison, is_quantised: bool) -> bool:
-    """Tell whether a file says what the checkpoint says."""
-    if is_quantised:
-        return found.distance <= INT8_TOLERANCE and found.lost <= INT8_LOST * found.clear
-    return found.largest <= FLOAT32_TOLERANCE and found.texts[0] == found.texts[1]
-
-
 # ------------------------------------------------------------------------------------------ 8  Main
 
 
-def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> Sets:
+SAME_EVERYWHERE = (  # on every task of a cluster
+    "bidirectional", "n_hidden", "layer_norm", "relu_clip", "random_seed", "train_batch_size", "dev_batch_size",
+    "test_batch_size", "batch_frames", "reverse_train", "learning_rate", "epochs", "validation_step", "early_stop",
+)  # fmt: skip
+
+
+def fingerprints(sets: Sets) -> dict[str, str]:
+    """Return a digest of every set by name."""
+    return {f"the rows of {data.name}": data.fingerprint for group in sets.values() for data in group}
+
+
+def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chief: bool) -> Sets:
     """Read and check the CSV files of every purpose; the training files make one set."""
     train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
     wanted = {
@@ -639,60 +677,76 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console) -> Set
         "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
-    report = save_path() / "data_faults.csv" if train and not FLAGS.dry_run else None
+    report = save_path() / "data_faults.csv" if train and is_chief and not FLAGS.dry_run else None
     return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report)
 
 
 def dry_run(model: Model, sets: Sets, console: Console) -> None:
     """Try the longest batch and estimate what an epoch takes; nothing is written."""
-    data, step = sets["train"][0], partial(model.train_step, rate=FLAGS.learning_rate)
-    console.say(f"{rehearsal.try_longest(step, data, plan_epoch(data, 0), console)} Nothing was written.")
+    data, run, parts = sets["train"][0], partial(model.cluster.run, model.train_step), model.cluster.n_parts
+    console.say(f"{rehearsal.try_longest(run, data, plan_epoch(data, 0, parts), parts, console)} Nothing was written.")
 
 
-def run(console: Console) -> None:
+def run(console: Console, task: Task) -> None:
     """Do what the flags ask for."""
+    settings = DeviceSettings.from_flags(TABLE.values())
+    if task.only_serves:
+        serve(task, settings, console)
+        return
     alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
     tests = bool((FLAGS.test and FLAGS.test_files) or FLAGS.one_shot_infer)
-    settings = decoding.BeamSettings.from_flags(TABLE.values())
-    decoder = decoding.make_decoder(alphabet, settings if tests else None, console)  # early, to know that there is one
+    beams = decoding.BeamSettings.from_flags(TABLE.values()) if tests else None
+    decoder = decoding.make_decoder(alphabet, beams, console)  # early, to know that there is one
     features = feature_set()
-    sets = load_sets(alphabet, features, console)
-    threads = FLAGS.inter_op_parallelism_threads, FLAGS.intra_op_parallelism_threads
-    console.say(start_devices(*threads, FLAGS.random_seed, FLAGS.use_allow_growth, FLAGS.log_placement))
-    model = Model(alphabet, features)
-    work = dry_run if FLAGS.dry_run else partial(train_and_test, decoder)
-    work(model, sets, console)
+    cluster = join_cluster(task, settings, console) if task.hosts else None  # early, for the others wait
+    sets = load_sets(alphabet, features, console, task.is_chief)
+    cluster = cluster or join_cluster(task, settings, console)
+    with explain_losses(task):
+        cluster.agree({name: str(TABLE.values()[name]) for name in SAME_EVERYWHERE} | fingerprints(sets))
+        work = dry_run if FLAGS.dry_run else partial(train_and_test, decoder)
+        work(Model(alphabet, features, cluster), sets, console)
 
 
 def train_and_test(decoder: Decoder, model: Model, sets: Sets, console: Console) -> None:
     """Train, test, export and transcribe, as far as the flags ask for it."""
     path = save_path() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
-    log = metrics.MetricsLog(path / "metrics.jsonl", Path(FLAGS.summary_dir or path / "summaries"))
+    if not model.cluster.is_chief:
+        console.configure(max(FLAGS.log_level, WARNING), False)
+    log = metrics.MetricsLog(
+        path / "metrics.jsonl", Path(FLAGS.summary_dir or path / "summaries"), model.cluster.is_chief
+    )
     if sets["train"]:
         console.say(log.notice, INFO if log.notice else DEBUG)
         Trainer(model, sets, console, log).run()
     if sets["test"] or FLAGS.one_shot_infer or FLAGS.export_dir:
-        state = run_directory(model, path, console).require(FLAGS.load_evaluate.replace("auto", "best or last"))
+        choice = FLAGS.load_evaluate.replace("auto", "best or last")
+        state = run_directory(model, path, console).require(choice) if model.cluster.is_chief else None
+        state = model.cluster.share(state, model.variables)
         test(model, decoder, sets["test"], console, log)
-    if FLAGS.export_dir:
+    if FLAGS.export_dir and model.cluster.is_chief:
         export_model(model, sets, Origin.read(path, state), console)
-    if FLAGS.one_shot_infer:
+    if FLAGS.one_shot_infer and model.cluster.is_chief:
         probabilities = recognise(model, feeding.read_recording(FLAGS.one_shot_infer, model.features))
         print(decoder.decode(*decoding.pad([probabilities]))[0])
 
 
 def main() -> int:
     """Run the program; return its exit status."""
-    console = Console()
+    console, task = Console(), Task()
     with commandline.report_errors(console) as outcome:
         if not TABLE.parse(sys.argv):
             print(TABLE.help_text())
             return 0
-        check_flags()
+        task = Task.from_flags(TABLE.values(), os.environ)
+        if not task.only_serves:
+            check_flags()
         console.configure(FLAGS.log_level, FLAGS.show_progressbar)
         for notice in TABLE.notices():
             console.warn(notice)
-        run(console)
+        run(console, task)
+    if task.hosts:  # TensorFlow's threads would go on waiting for tasks that have ended
+        sys.stdout.flush()
+        os._exit(outcome.status)
     return outcome.status
 
 

@@ -32,10 +32,10 @@ try:
 except ImportError as error:
     sys.exit(f"transcribe.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.audio import read_info
-from util.cluster import count_cores
 from util.errors import AudioError, DataError, DeepSpeechError, UsageError
 from util.files import make_directory, write_atomically
 from util.progress import ERROR, Console, Tracker
+from util.task import count_cores
 
 FORMATS = ("json", "srt", "vtt", "txt", "tlog")
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"}

@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEVELS = (
     {"errors"},
-    {"files", "tf", "progress"},
+    {"files", "tf", "progress", "task"},
     {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
     | {"divergence", "segmentation", "listening"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "importing", "language_model"}
-    | {"words", "trained", "tflite_features"},
+    | {"words", "trained", "tflite_features", "joining"},
     {"tflite_graph", "graph_file", "inference", "model_card"},
     {"feeding", "export"},
-    {"rehearsal"},
+    {"rehearsal", "scoring"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 WITHOUT_TENSORFLOW = {"files", "text", "audio", "corpus", "importing"}  # what importers are made of

@@ -10,7 +10,7 @@ from conftest import ROOT
 PROGRAM = """
 import json, sys
 from util import tf
-from util.cluster import start_devices
+from util.joining import start_devices
 inter_op, intra_op, seed, log_placement = json.loads(sys.argv[1])
 print(start_devices(inter_op, intra_op, seed, True, log_placement))
 threading = tf.config.threading

@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from util import tf
-from util.cluster import count_cores
 from util.corpus import Utterance
 from util.decoding import (
     GROUP_PER_CORE,
@@ -29,6 +28,7 @@ from util.decoding import (
     write_probabilities,
 )
 from util.errors import DataError, DecoderError, ScorerError, UsageError
+from util.task import count_cores
 from util.text import Alphabet, ByteAlphabet
 
 LETTERS = Alphabet(["a", "b", "c", " "])

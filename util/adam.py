@@ -24,13 +24,15 @@ class Adam:
         self.moments: dict[str, Any] = {}
         for name, variable in variables.items():
             for slot in (f"{name}/Adam", f"{name}/Adam_1"):
-                self.moments[slot] = tf.Variable(tf.zeros_like(variable), trainable=False, name=slot)
+                with tf.distribute.get_strategy().extended.colocate_vars_with(variable):
+                    self.moments[slot] = tf.Variable(tf.zeros_like(variable), trainable=False, name=slot)
 
-    def apply(self, gradients: Sequence[Tensor], max_norm: float, step: Tensor, rate: Tensor) -> Tensor:
+    def apply(self, gradients: Sequence[Tensor], wanted: Tensor, max_norm: float, step: Tensor, rate: Tensor) -> Tensor:
         """Add the operations of one update to the graph; nothing happens if a gradient is not finite.
 
         Args:
             gradients: one for each variable, in order.
+            wanted: bool; nothing happens without it.
             max_norm: gradients are scaled down to this global norm (Pascanu et al. 2013,
                 arXiv:1211.5063, algorithm 1); 0: never.
             step: int32, updates before this one.
@@ -43,21 +45,22 @@ class Adam:
         if max_norm:
             scale = max_norm / tf.maximum(norm, max_norm)
             gradients = [gradient * scale for gradient in gradients]
-        tf.cond(tf.math.is_finite(norm), lambda: self._update(gradients, step, rate), tf.no_op)
+        tf.cond(wanted & tf.math.is_finite(norm), lambda: self._update(gradients, step, rate), tf.no_op)
         return norm
 
     def _update(self, gradients: Sequence[Tensor], step: Tensor, rate: Tensor) -> Any:
         powers = self.powers(tf.cast(step, tf.float32))
         for (name, variable), gradient in zip(self._variables.items(), gradients, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=self.moments[f"{name}/Adam"].handle,
-                v=self.moments[f"{name}/Adam_1"].handle,
-                lr=rate,
-                grad=gradient,
-                **powers,
-                **self._constants,
-            )
+            with tf.device(variable.device):  # that of the parameter server, where there is one
+                tf.raw_ops.ResourceApplyAdam(
+                    var=variable.handle,
+                    m=self.moments[f"{name}/Adam"].handle,
+                    v=self.moments[f"{name}/Adam_1"].handle,
+                    lr=rate,
+                    grad=gradient,
+                    **powers,
+                    **self._constants,
+                )
         return tf.no_op()
 
     def powers(self, step: Any) -> dict[str, Any]:

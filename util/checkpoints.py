@@ -50,10 +50,10 @@ class State:
         """Mean loss of the present epoch so far."""
         return self.loss_sum / max(self.n_losses, 1)
 
-    def count(self, losses: Any) -> None:
-        """Add the losses, float32 [utterances], of an update."""
-        self.loss_sum += float(losses.sum())
-        self.n_losses += len(losses)
+    def count(self, loss_sum: float, n_losses: int) -> None:
+        """Add the losses of an update."""
+        self.loss_sum += loss_sum
+        self.n_losses += n_losses
 
     def aim_at(self, epochs: int) -> None:
         """Set the target: so many epochs in all; negative: that many more, once the old target is reached."""

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from util import tf
-from util.cluster import count_cores
 from util.corpus import Utterance
 from util.errors import DataError, DecoderError, ScorerError, UsageError
 from util.files import write_atomically
 from util.progress import Console
+from util.task import count_cores
 from util.text import Alphabet, ByteAlphabet, describe_character, normalize
 
 Tensor = Any

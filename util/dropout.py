@@ -20,6 +20,13 @@ class Dropout:
     MASKS = 16  # masks of one step at most; the seeds of two steps do not meet
 
     def __init__(self, rates: Mapping[str, float], seed: int, step: Tensor):
+        """Begin.
+
+        Args:
+            rates: by layer.
+            seed: of the run.
+            step: int32, a number that no other step, or part of one, has.
+        """
         self._rates, self._seed, self._step = rates, seed, step
         self._masks = itertools.count()
 

@@ -43,5 +43,9 @@ class TrainingError(DeepSpeechError):
     """Training cannot go on, for instance because the loss is no longer a number."""
 
 
+class ClusterError(DeepSpeechError):
+    """A task of the cluster cannot start, cannot be reached, or has been lost."""
+
+
 class DecoderError(DeepSpeechError):
     """Beam search is not installed, or cannot read what the network says."""

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from util import metrics
 from util.audio import AudioInfo, read_audio, read_info, resampled_length
 from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
 from util.ctc import frames_needed
@@ -28,9 +27,9 @@ from util.text import Alphabet
 
 READERS = 8  # threads; reading waits for the disk more than it computes
 BATCHES_AHEAD = 3  # read while the network trains
-
-Key = tuple[int, float]  # position of an utterance in its set, and its loss
-Scored = tuple[Key, NDArray[Any]]  # ..and what the network says, [time, ..]
+SILENCE = (
+    np.zeros([1, 16000], np.int16), np.array([16000], np.int32), np.zeros([1, 4000], np.int32), np.array([4000], np.int32)
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +66,13 @@ class Batch:
 
     @property
     def tensors(self) -> tuple[NDArray[Any], ...]:
-        """What the steps of a model take: samples, n_samples, labels, label_len."""
+        """What the steps of a model take: samples, n_samples, labels, label_len.
+
+        For an empty batch that is silence with a transcript far too long for it, whose loss is therefore infinite and
+        counts nowhere: no step has to know of empty batches.
+        """
+        if not self.members:
+            return SILENCE
         return self.samples, self.n_samples, self.labels, self.label_len
 
 
@@ -270,41 +275,6 @@ def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console
                     ahead.append(pool.submit(read_batch, corpus, members))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def score_batches(
-    step: Callable[..., Any], corpus: Corpus, plan: Sequence[Sequence[int]], console: Console
-) -> Iterator[Scored]:
-    """Run the batches of a plan through a step of the network.
-
-    Args:
-        step: takes `Batch.tensors`; returns losses [batch], outputs [batch, time, ..] and lengths [batch].
-        corpus: the set.
-        plan: positions in it, batch by batch.
-        console: shows how far it is, and is told of unreadable files.
-
-    Yields:
-        Key of each utterance, and its outputs [time, ..].
-    """
-    with console.track(f"Scoring {corpus.name}", len(plan)) as tracker:
-        for batch in read_batches(corpus, plan, console):
-            if batch.members:
-                losses, outputs, lengths = (result.numpy() for result in step(*batch.tensors))
-                for row, member in enumerate(batch.members):
-                    yield (member, float(losses[row])), outputs[row, : lengths[row]]
-            tracker.advance()
-
-
-def compare(data: Corpus, hypotheses: Mapping[Key, str]) -> list[metrics.Sample]:
-    """Compare what was recognised in a set with what was said.
-
-    Raises:
-        DataError: nothing was recognised.
-    """
-    if not hypotheses:
-        raise DataError(f"No audio file of {data.name} can be read any more.")
-    found = [(data.samples[member].utterance, loss, hypotheses[member, loss]) for member, loss in sorted(hypotheses)]
-    return [metrics.score(utterance.path, utterance.transcript, text, loss) for utterance, loss, text in found]
 
 
 def first_recordings(

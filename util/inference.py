@@ -18,6 +18,10 @@ from util.trained import Array, TrainedNetwork
 Call = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # from inputs to outputs, by name
 Pcm = NDArray[np.int16]
 
+FLOAT32_TOLERANCE = 1e-3  # greatest difference of a probability; the text has to be the same
+INT8_TOLERANCE = 0.1  # mean over the frames of half the sum of the differences
+INT8_LOST = 0.01  # part of the clear frames where int8 weights may find another best label
+
 
 class TfliteModel:
     """A .tflite file in TensorFlow Lite's interpreter."""
@@ -121,6 +125,12 @@ class Comparison:
             f"probabilities differ by {self.distance:.2g} on average and {self.largest:.2g} at most, the best label in"
             f" {self.lost} of {self.clear} clear frames, {text}"
         )
+
+    def is_faithful(self, is_quantised: bool) -> bool:
+        """Tell whether the file says what the checkpoint says, as far as its weights can."""
+        if is_quantised:
+            return self.distance <= INT8_TOLERANCE and self.lost <= INT8_LOST * self.clear
+        return self.largest <= FLOAT32_TOLERANCE and self.texts[0] == self.texts[1]
 
 
 def compare(expected: Array, found: Array, margin: float, alphabet: Alphabet) -> Comparison:

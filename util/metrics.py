@@ -214,11 +214,11 @@ class MetricsLog:
 
     Without the package tensorboard there are no summaries, and `notice` says so.
 
-    Nothing is made before the first event.
+    Nothing is made before the first event; `writes` False, as for workers that are not the chief: nor then.
     """
 
-    def __init__(self, path: Path, summary_dir: Path):
-        self._path, self._summary_dir = path, summary_dir
+    def __init__(self, path: Path, summary_dir: Path, writes: bool = True):
+        self._path, self._summary_dir, self._writes = path, summary_dir, writes
         self._summaries: Any = None
         self._summarizes = importlib.util.find_spec("tensorboard") is not None
         self.notice = "" if self._summarizes else "No TensorBoard summaries: the package tensorboard is not installed."
@@ -229,6 +229,8 @@ class MetricsLog:
         Raises:
             DataError: the file or its directory cannot be written.
         """
+        if not self._writes:
+            return
         record = {"event": event, "step": step, **values}
         numbers = {key: value for key, value in values.items() if isinstance(value, float)}
         lost = {key: None for key, value in numbers.items() if not math.isfinite(value)}

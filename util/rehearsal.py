@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from util import feeding
+from util.planning import deal
 from util.progress import Console, duration
 
 
 def try_longest(
-    train_step: Callable[..., Any], data: feeding.Corpus, plan: Sequence[Sequence[int]], console: Console
+    run: Callable[..., Iterator[Any]], data: feeding.Corpus, plan: Sequence[Sequence[int]], parts: int, console: Console
 ) -> str:
     """Train on the longest batch of an epoch.
 
     Args:
-        train_step: takes `Batch.tensors` and `step`.
+        run: runs a training step on batches; takes them and what their parts have in common.
         data: the training set.
         plan: positions in it, batch by batch.
+        parts: into which a batch is dealt.
         console: told of unreadable files.
 
     Returns:
         A sentence about time and memory.
     """
     frames = [len(members) * max(data.n_frames[member] for member in members) for members in plan]
-    batch = next(feeding.read_batches(data, [plan[frames.index(max(frames))]], console))
+    longest = deal(plan[frames.index(max(frames))], parts)
+    batches = list(feeding.read_batches(data, longest, console))
     for step in range(2):  # the first call compiles
         began = time.monotonic()
-        train_step(*batch.tensors, step=step)[0].numpy()
+        list(run(batches, [(step, 0.0)]))
     seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
+    members = [member for part in longest for member in part]
+    audio_s = max(data.samples[member].duration_s for member in members)
     return (
-        f"The longest batch ({len(batch.members)} utterances, {max(batch.n_samples) / data.sample_rate:.1f} s) takes"
+        f"The longest batch ({len(members)} utterances, {audio_s:.1f} s) takes"
         f" {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches takes about"
         f" {duration(seconds * sum(frames) / max(frames))}."
     )
