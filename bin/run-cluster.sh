@@ -47,11 +47,10 @@ print_lines() {
 
 # Sends a signal to all processes of all tasks; fails if there are none.
 signal() {
-  local pid found=1
-  for pid in "${!tasks[@]}"; do
-    if kill -s "$1" -- "-$pid" 2>/dev/null; then found=0; fi
-  done
-  return "$found"
+  local groups
+  printf -v groups -- '-%s ' "${!tasks[@]}"
+  # shellcheck disable=SC2086 # one word for each group
+  kill -s "$1" -- $groups
 }
 
 # Ends all tasks: kindly the first time, at once the next.
@@ -81,11 +80,11 @@ all_ended_within() {
 look_after_tasks() {
   local pid status
   for pid in "${!tasks[@]}"; do
-    if ((pid == chief)) || kill -0 "$pid" 2>/dev/null; then continue; fi
+    if ((pid == chief)) || kill -0 "$pid"; then continue; fi
     status=0
     wait "$pid" || status=$?
-    ((status == 0)) || echo "bin/run-cluster.sh: ${tasks[pid]} ended with status $status, the others go on." >&2
-    kill -KILL -- "-$pid" 2>/dev/null || true
+    ((status == 0)) || echo "bin/run-cluster.sh: ${tasks[pid]} ended with status $status, the others go on." >&"$errors"
+    kill -KILL -- "-$pid" || true # what it started
     unset "tasks[pid]"
   done
 }
@@ -97,15 +96,12 @@ fi
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 command=("$here/.venv/bin/python" -u "$here/DeepSpeech.py")
-needs_environment=yes
+own=yes # a program of this checkout, which runs in its environment
 if [[ ${1:-} == --script ]]; then
-  [[ -n ${2:-} && $2 != -* ]] || fail "--script is followed by '${2:-}': give a command, as in --script bin/run-ldc93s1.sh."
+  [[ ${2:-} =~ ^[^[:space:]-] ]] || fail "--script is followed by '${2:-}': give a command, as in --script bin/run-ldc93s1.sh."
   read -r -a command <<<"$2"
   program=$(type -P "${command[0]}") || fail "--script '$2': '${command[0]}' is no program: give one that can be run from $PWD."
-  needs_environment=
-  for script in "$here"/bin/run-*.sh; do
-    [[ ! $program -ef $script ]] || needs_environment=yes
-  done
+  [[ $program == */run-*.sh && ${program%/*} -ef $here/bin ]] || own=
   shift 2
 fi
 servers=1 workers=2 gpus=0
@@ -117,9 +113,7 @@ if [[ ${1:--} != -* ]]; then
 fi
 flags=("$@")
 
-if [[ -n $needs_environment ]]; then
-  "$here/bin/make-env.sh" requirements.txt
-fi
+[[ -z $own ]] || "$here/bin/make-env.sh" requirements.txt
 python=$here/.venv/bin/python
 [[ -x $python ]] || python=python3
 # Ports that are free now; each is held until all are known, so that none comes twice.
@@ -146,7 +140,8 @@ for ((i = 0; i < workers; i++)); do
 done
 ((servers == 0)) || start_task chief 0 ''
 
-while kill -0 "$chief" 2>/dev/null; do
+exec {errors}>&2 2>/dev/null # for bash has words of its own for killed tasks
+while kill -0 "$chief"; do
   pause
   [[ $how == KILL ]] || look_after_tasks
 done
@@ -155,5 +150,5 @@ wait "$chief" || status=$?
 all_ended_within "$patience" || stop
 all_ended_within "$mercy" || stop
 end=$((SECONDS + mercy)) # for what is still to be printed
-while kill -0 "${printers[@]}" 2>/dev/null && ((SECONDS < end)); do pause; done
+while kill -0 "${printers[@]}" && ((SECONDS < end)); do pause; done
 exit "$status"
