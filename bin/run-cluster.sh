@@ -22,8 +22,9 @@ fail() {
   exit 2
 }
 
-# Starts one task: start_task JOB INDEX GPUS. For another machine, put before the command what runs it
-# there, as in `ssh -tt "${hosts[$2]}" CUDA_VISIBLE_DEVICES="$3"`, and fill `addresses` with host:port.
+# Starts one task: start_task JOB INDEX GPUS. For other machines set `addresses` below to theirs (host:port, with
+# commas, of workers, chief and ps) and let `ssh -tt HOST "CUDA_VISIBLE_DEVICES=$3 ${words[*]@Q}"` run the command's
+# words there; -tt ends it with the connection, by HUP, so that it does not save when interrupted here.
 start_task() {
   local name output index=$2
   [[ $1 != chief ]] || index= # there is only one
@@ -83,7 +84,8 @@ look_after_tasks() {
     if ((pid == chief)) || kill -0 "$pid"; then continue; fi
     status=0
     wait "$pid" || status=$?
-    ((status == 0)) || echo "bin/run-cluster.sh: ${tasks[pid]} ended with status $status, the others go on." >&"$errors"
+    ((status == 0)) ||
+      echo "bin/run-cluster.sh: ${tasks[pid]} ended with status $status, the others go on." >&"$errors"
     kill -KILL -- "-$pid" || true # what it started
     unset "tasks[pid]"
   done
@@ -98,16 +100,18 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 command=("$here/.venv/bin/python" -u "$here/DeepSpeech.py")
 own=yes # a program of this checkout, which runs in its environment
 if [[ ${1:-} == --script ]]; then
-  [[ ${2:-} =~ ^[^[:space:]-] ]] || fail "--script is followed by '${2:-}': give a command, as in --script bin/run-ldc93s1.sh."
+  [[ ${2:-} =~ ^[^[:space:]-] ]] ||
+    fail "--script is followed by '${2:-}': give a command, as in --script bin/run-ldc93s1.sh."
   read -r -a command <<<"$2"
-  program=$(type -P "${command[0]}") || fail "--script '$2': '${command[0]}' is no program: give one that can be run from $PWD."
+  program=$(type -P "${command[0]}") ||
+    fail "--script '$2': '${command[0]}' is no program: give one that can be run from $PWD."
   [[ $program == */run-*.sh && ${program%/*} -ef $here/bin ]] || own=
   shift 2
 fi
 servers=1 workers=2 gpus=0
 if [[ ${1:--} != -* ]]; then
   [[ $1 =~ ^(0|[1-9][0-9]?):([1-9][0-9]?):(0|[1-9][0-9]?)$ ]] ||
-    fail "'$1' is not p:w:g: give three numbers below 100, of parameter servers, workers (at least 1) and GPUs per worker."
+    fail "'$1' is not p:w:g: give three numbers below 100: parameter servers, workers (at least 1) and GPUs per worker."
   servers=${BASH_REMATCH[1]} workers=${BASH_REMATCH[2]} gpus=${BASH_REMATCH[3]}
   shift
 fi
@@ -128,7 +132,7 @@ cluster=(--worker_hosts "$worker_hosts")
 ((servers == 0)) || cluster+=(--ps_hosts "$ps_hosts" --chief_host "$chief_host")
 
 tasks=() printers=() asked='' how=TERM # tasks: their names by process id
-last=$((servers > workers ? servers - 1 : workers - 1)) && width=${#last}
+last=$((servers > workers ? servers - 1 : workers - 1)) width=${#last}
 trap 'asked=yes' INT TERM HUP
 trap 'signal KILL || true' EXIT
 

@@ -53,6 +53,7 @@ def have_child():
     child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('child', flush=True)"
     child = subprocess.Popen([sys.executable, "-IS", "-c", child + "; time.sleep(600)"], stdout=subprocess.PIPE)
     child.stdout.readline()
+    note("child", child.pid)
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, hear)
@@ -94,7 +95,8 @@ class Cluster:
         self.folder = folder
         self.out, self.err = folder / "out", folder / "err"
 
-        def take_terminal() -> None:
+        def as_from_a_terminal() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background of a script
             if terminal is not None:
                 fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
@@ -106,7 +108,7 @@ class Cluster:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                preexec_fn=take_terminal,  # noqa: PLW1509 - no threads here
+                preexec_fn=as_from_a_terminal,  # noqa: PLW1509 - no threads here
             )
 
     def notes(self, task: str, key: str) -> list[Any]:
@@ -140,7 +142,7 @@ Start = Callable[..., Cluster]
 
 @pytest.fixture
 def start(tmp_path) -> Iterator[Start]:
-    """What starts a cluster of pretending tasks, as in start("1:2:0", chief="what it does")."""
+    """A function that starts a cluster: its p:w:g, and what which job pretends to do."""
     (tmp_path / "task.py").write_text(TASK)
     started = []
 
@@ -162,9 +164,9 @@ def start(tmp_path) -> Iterator[Start]:
 
 @pytest.fixture
 def impatient(tmp_path) -> Path:
-    """The script with a second in place of 15 and 5."""
+    """The script with less patience: 1 and 3 seconds."""
     text = SCRIPT.read_text()
-    for old, new in (("\npatience=15 ", "\npatience=1 "), ("\nmercy=5 ", "\nmercy=1 ")):
+    for old, new in (("\npatience=15 ", "\npatience=1 "), ("\nmercy=5 ", "\nmercy=3 ")):
         assert old in text
         text = text.replace(old, new)
     script = tmp_path / "run-cluster.sh"
@@ -281,8 +283,10 @@ def test_a_task_that_fails_is_named_and_the_chief_goes_on(start, act, status):
         wait_until(lambda: cluster.notes("worker1", "ready")[0] not in processes_of(cluster.process.pid), "it ended")
     else:
         wait_until(cluster.err.read_text, "the failure is told")
-    os.killpg(cluster.notes("ps0", "ready")[0], signal.SIGKILL)
+    cluster.wait_for("child", "ps0")
+    os.kill(cluster.notes("ps0", "ready")[0], signal.SIGKILL)
     wait_until(lambda: "ps 0" in cluster.err.read_text(), "the other failure is told")
+    wait_until(lambda: cluster.notes("ps0", "child")[0] not in processes_of(cluster.process.pid), "its child is gone")
     assert cluster.process.poll() is None
     cluster.allow("go")
     assert cluster.end() == 0
@@ -341,6 +345,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_tasks_once_and_as_term(start):
 def test_the_second_signal_kills(start):
     cluster = start(ps="until('NEVER')", worker="have_child(); until('NEVER')", chief="until('NEVER')")
     cluster.wait_for("ready", *ALL)
+    cluster.wait_for("child", "worker0", "worker1")
     press(cluster, signal.SIGINT)
     cluster.wait_for("told", *ALL)
     press(cluster, signal.SIGINT)
@@ -364,6 +369,7 @@ def test_who_outlives_the_chief_is_told_to_end_and_then_killed(start, impatient)
         script=impatient, ps="until_told(); note('left', 0)", worker="have_child(); until('NEVER')", chief=ready
     )
     cluster.wait_for("ready", *ALL)
+    cluster.wait_for("child", "worker0", "worker1")
     cluster.allow("go")
     assert cluster.end() == 6
     assert [cluster.notes(task, "told") for task in ALL] == [["SIGTERM"]] * 3 + [[]]
@@ -371,7 +377,18 @@ def test_who_outlives_the_chief_is_told_to_end_and_then_killed(start, impatient)
     assert cluster.err.read_text() == ""
 
 
-SPEC = "give three numbers below 100, of parameter servers, workers (at least 1) and GPUs per worker."
+def test_nothing_is_left_when_the_script_itself_fails(start, tmp_path):
+    text = SCRIPT.read_text()
+    assert text.count("\n  pause\n  [[ $how") == 1
+    script = tmp_path / "run-cluster.sh"
+    script.write_text(text.replace("\n  pause\n  [[ $how", "\n  sleep 0.5; false\n  [[ $how"))
+    script.chmod(0o755)
+    cluster = start(script=script, ps="until('NEVER')", worker="until('NEVER')", chief="until('NEVER')")
+    assert cluster.end() == 1
+    assert [cluster.notes(task, "told") for task in ALL] == [[]] * 4
+
+
+SPEC = "give three numbers below 100: parameter servers, workers (at least 1) and GPUs per worker."
 COMMAND = "give a command, as in --script bin/run-ldc93s1.sh."
 
 
