@@ -34,7 +34,7 @@ start_task() {
   set -m # a process group for the task: Ctrl-C does not reach it, and all of it can be ended
   CUDA_VISIBLE_DEVICES=$3 "${command[@]}" "${cluster[@]}" --job_name "$1" --task_index "$2" "${flags[@]}" \
     </dev/null >&"$output" 2>&1 &
-  set +m # or Ctrl-C would reach only the program in the foreground
+  set +m # what runs in the foreground stays where Ctrl-C reaches this script too
   exec {output}>&-
   tasks[$!]="$1 $2"
   (($2 > 0)) || chief=$! # the last 0: of ps, then workers, then chief
