@@ -9,6 +9,8 @@ recording of the same sentence in data/smoke_test is taken. A finished import is
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
 import sys
 import wave
 from pathlib import Path
@@ -19,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from util.corpus import Utterance, read_csv, write_csv
 from util.errors import DataError, DeepSpeechError, UsageError
+from util.files import make_directory
 from util.importing import download
 
 LDC = "https://catalog.ldc.upenn.edu/desc/addenda"
@@ -53,6 +56,9 @@ def import_sentence(folder: Path, source: str | None) -> None:
     """Get the sentence into `folder` and write its CSV."""
     table = folder / "ldc93s1.csv"
     address = locate(source) if source else f"{LDC}/{NAME}.wav"
+    make_directory(folder)
+    # Held to the end of the program: the tasks of a cluster come here together.
+    fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
     possible = {name_in(address)} if source else {f"{NAME}.wav", BUNDLED.name}
     if is_finished(table, possible):
         print(f"{table} is there already.")

@@ -24,7 +24,7 @@ python=$here/.venv/bin/python
 
 # From here on in the caller's folder, where relative paths in the flags given belong.
 cd "$caller"
-"$python" -u "$here/DeepSpeech.py" \
+exec "$python" -u "$here/DeepSpeech.py" \
   --train_files "$here/data/ldc93s1/ldc93s1.csv" \
   --test_files "$here/data/ldc93s1/ldc93s1.csv" \
   --alphabet_config_path "$here/data/alphabet.txt" \

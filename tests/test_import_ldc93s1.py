@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import struct
@@ -53,6 +54,23 @@ def assert_imported(target: Path, folder: Path) -> None:
     assert (target / "ldc93s1.csv").read_text() == CSV.format("LDC93S1.wav", 16044, SENTENCE)
     assert (target / "LDC93S1.wav").read_bytes() == (folder / "LDC93S1.wav").read_bytes()
     assert sorted(p.name for p in target.iterdir()) == ["LDC93S1.txt", "LDC93S1.wav", "ldc93s1.csv"]
+
+
+def test_several_at_once_import_once(folder, tmp_path):
+    target = tmp_path / "ldc93s1"
+    target.mkdir()
+    busy = os.open(target, os.O_RDONLY)
+    fcntl.flock(busy, fcntl.LOCK_EX)
+    command = [sys.executable, ROOT / "bin" / "import_ldc93s1.py", target, "--source", folder]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    with pytest.raises(subprocess.TimeoutExpired):
+        started[0].wait(2)
+    os.close(busy)
+    said = sorted(process.communicate(timeout=60)[0] for process in started)
+    assert [process.returncode for process in started] == [0, 0, 0]
+    table = target / "ldc93s1.csv"
+    assert said == [f"{table} is there already.\n"] * 2 + [f"{table} lists LDC93S1.wav: {SENTENCE}\n"]
+    assert_imported(target, folder)
 
 
 def test_fresh_then_repeated(served, folder, tmp_path):
