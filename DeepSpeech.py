@@ -699,6 +699,8 @@ def run(console: Console, task: Task) -> None:
     decoder = decoding.make_decoder(alphabet, beams, console)  # early, to know that there is one
     features = feature_set()
     cluster = join_cluster(task, settings, console) if task.hosts else None  # early, for the others wait
+    if not task.is_chief:
+        console.configure(max(FLAGS.log_level, WARNING), False)
     sets = load_sets(alphabet, features, console, task.is_chief)
     cluster = cluster or join_cluster(task, settings, console)
     with explain_losses(task):
@@ -710,8 +712,6 @@ def run(console: Console, task: Task) -> None:
 def train_and_test(decoder: Decoder, model: Model, sets: Sets, console: Console) -> None:
     """Train, test, export and transcribe, as far as the flags ask for it."""
     path = save_path() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
-    if not model.cluster.is_chief:
-        console.configure(max(FLAGS.log_level, WARNING), False)
     log = metrics.MetricsLog(
         path / "metrics.jsonl", Path(FLAGS.summary_dir or path / "summaries"), model.cluster.is_chief
     )

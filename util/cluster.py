@@ -203,11 +203,9 @@ class ParameterServers(Cluster):
         for parts, values in zip(self._grouped(batches), common, strict=False):
             while pending and (len(pending) >= self._ahead or paused()):
                 yield results()
-            with tf.device("/job:chief/task:0/device:CPU:0"):
-                tensors = [tf.constant(tensor) for tensor in (*parts[0].tensors, *values)]
-            n_common = len(values)
-            tensors = tensors[: len(tensors) - n_common], *tensors[len(tensors) - n_common :]
-            pending.append((parts, self._coordinator.schedule(step, args=tensors)))
+            with tf.device("/job:chief/replica:0/task:0/device:CPU:0"):  # workers fetch them from here
+                part, *values = tf.nest.map_structure(tf.constant, (parts[0].tensors, *values))
+            pending.append((parts, self._coordinator.schedule(step, args=(part, *values))))
             self.in_flight = len(pending)
         while pending:
             yield results()

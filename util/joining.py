@@ -129,13 +129,13 @@ def _claim_address(task: Task, listen_host: str, console: Console) -> None:
 
 def _coordinate(task: Task, settings: DeviceSettings, console: Console) -> Cluster:
     own_server, chief = None, (task.chief, task.chief_address)
+    _wait(lambda: not task.silent(), task, settings.timeout, console)
     if task.job == "worker":  # the two jobs of this process need a server each
         own_server = _start_server(task, settings)
         host = split_address(task.address)[0]
         with contextlib.closing(socket.create_server((settings.listen_host or host, 0))) as probe:
             address = f"{host}:{probe.getsockname()[1]}"
         task = dataclasses.replace(task, hosts={**task.hosts, "chief": [address]})
-    _wait(lambda: not task.silent(), task, settings.timeout, console)
     logger = logging.getLogger("tensorflow")
     logger.handlers = [_Losses(task, console)]
     logger.propagate = False

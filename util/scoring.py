@@ -45,7 +45,12 @@ def score_batches(
                 for _, loss, output, length in zip(batch.members, *result, strict=False)
             ]
             losses, lengths, outputs = zip(*rows, strict=True) if rows else ((), (), (results[0][1][0, :0],))
-            parts = np.array(members, np.int32), np.array(losses, np.float32), np.array(lengths, np.int32), np.concatenate(outputs)
+            parts = (
+                np.array(members, np.int32),
+                np.array(losses, np.float32),
+                np.array(lengths, np.int32),
+                np.concatenate(outputs),
+            )
             yield _scored(*map(cluster.gather, parts))
             tracker.advance()
 
