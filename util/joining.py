@@ -22,6 +22,7 @@ from util.progress import Console, StopRequest
 from util.task import Task, count_cores, is_listening, split_address
 
 POLL_SECONDS = 0.5  # between two looks at whether the chief is still there
+SERVER_THREADS = 4  # operations at a time, at least: one that waits for another task must not hold up its answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,8 @@ class DeviceSettings:
     def server_config(self) -> Any:
         """TensorFlow's form of it for a server."""
         config = tf.compat.v1.ConfigProto(
-            inter_op_parallelism_threads=self.inter_op, intra_op_parallelism_threads=self.intra_op
+            inter_op_parallelism_threads=max(self.inter_op or count_cores(), SERVER_THREADS),
+            intra_op_parallelism_threads=self.intra_op,
         )
         config.gpu_options.allow_growth = self.grow_gpu_memory
         return config
