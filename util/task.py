@@ -109,18 +109,21 @@ class Task:
         host = listen_host or host
         name = f"{self.job} {self.index}"
         try:
-            family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            family, _, _, _, place = min(entries, key=lambda entry: entry[0] != socket.AF_INET)  # as in util.listening
             with socket.socket(family, socket.SOCK_STREAM) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(place)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 raise ClusterError(
                     f"Port {port} of {host}, where {name} should listen, is in use: perhaps by an earlier run, or by"
-                    f" another process with this --job_name and --task_index; end it, or name another port on every task."
+                    " another process with this --job_name and --task_index; end it, or name another port on every"
+                    " task."
                 ) from error
             raise ClusterError(
-                f"{name} cannot listen on {host}:{port} ({error.strerror}): start it on that host, mend its --task_index"
+                f"{name} cannot listen on {host}:{port} ({reason}): start it on that host, mend its --task_index"
                 " or its address, or behind a translated address give --listen_host."
             ) from error
 
