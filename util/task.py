@@ -152,9 +152,12 @@ def _read_tf_config(text: str) -> tuple[str, int, Hosts]:
     """Read TensorFlow's environment variable: job, index and hosts; three empty ones where there is none."""
     try:
         config = json.loads(text or "{}")
-        hosts = {job: [str(address) for address in addresses] for job, addresses in config.get("cluster", {}).items()}
+        lists = {job: addresses for job, addresses in config.get("cluster", {}).items() if addresses}
+        if strays := [addresses for addresses in lists.values() if not isinstance(addresses, list)]:
+            raise ValueError(f"{strays[0]!r} is no list")
+        hosts = {job: list(map(str, addresses)) for job, addresses in lists.items()}
         task = config.get("task", {})
-        return str(task.get("type", "")) if hosts else "", int(task.get("index", 0)), hosts
+        return str(task.get("type", "")).lower() if hosts else "", int(task.get("index", 0)), hosts
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f'TF_CONFIG is not what TensorFlow defines ({error}): {{"cluster": {{"worker": ["HOST:PORT", ..]}},'
