@@ -43,7 +43,8 @@ class Task:
         Raises:
             UsageError: they contradict each other.
         """
-        hosts = {job: values[flag.lstrip("-")].split(",") for job, flag in FLAGS.items() if values[flag.lstrip("-")]}
+        lists = {job: values[flag.lstrip("-")] for job, flag in FLAGS.items()}
+        hosts = {job: [address.strip() for address in text.split(",")] for job, text in lists.items() if text.strip()}
         job, index = values["job_name"].lower(), values["task_index"]
         if not hosts and job in ("", "localhost"):
             job, index, hosts = _read_tf_config(environment.get("TF_CONFIG", ""))
@@ -109,18 +110,21 @@ class Task:
         host = listen_host or host
         name = f"{self.job} {self.index}"
         try:
-            family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            family, _, _, _, place = min(entries, key=lambda entry: entry[0] != socket.AF_INET)  # as in util.listening
             with socket.socket(family, socket.SOCK_STREAM) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(place)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 raise ClusterError(
                     f"Port {port} of {host}, where {name} should listen, is in use: perhaps by an earlier run, or by"
-                    f" another process with this --job_name and --task_index; end it, or name another port on every task."
+                    " another process with this --job_name and --task_index; end it, or name another port on every"
+                    " task."
                 ) from error
             raise ClusterError(
-                f"{name} cannot listen on {host}:{port} ({error.strerror}): start it on that host, mend its --task_index"
+                f"{name} cannot listen on {host}:{port} ({reason}): start it on that host, mend its --task_index"
                 " or its address, or behind a translated address give --listen_host."
             ) from error
 
@@ -149,9 +153,12 @@ def _read_tf_config(text: str) -> tuple[str, int, Hosts]:
     """Read TensorFlow's environment variable: job, index and hosts; three empty ones where there is none."""
     try:
         config = json.loads(text or "{}")
-        hosts = {job: [str(address) for address in addresses] for job, addresses in config.get("cluster", {}).items()}
+        lists = {job: addresses for job, addresses in config.get("cluster", {}).items() if addresses}
+        if strays := [addresses for addresses in lists.values() if not isinstance(addresses, list)]:
+            raise ValueError(f"{strays[0]!r} is no list")
+        hosts = {job: list(map(str, addresses)) for job, addresses in lists.items()}
         task = config.get("task", {})
-        return str(task.get("type", "")) if hosts else "", int(task.get("index", 0)), hosts
+        return str(task.get("type", "")).lower() if hosts else "", int(task.get("index", 0)), hosts
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f'TF_CONFIG is not what TensorFlow defines ({error}): {{"cluster": {{"worker": ["HOST:PORT", ..]}},'
@@ -163,19 +170,33 @@ def _check_hosts(hosts: Hosts, job: str) -> None:
     if unknown := sorted(set(hosts) - set(JOBS)):
         raise UsageError(f"TF_CONFIG names the job '{unknown[0]}': a cluster has the jobs chief, worker and ps.")
     if "worker" not in hosts:
-        raise UsageError("There are no workers: give --worker_hosts, the same on every task.")
+        raise UsageError("There are no workers: give --worker_hosts (or in TF_CONFIG worker), the same on every task.")
     if job not in JOBS:
-        raise UsageError(f"Which task of the cluster is this? Give --job_name worker, ps or chief (found '{job}') and"
-                         " its --task_index.")  # fmt: skip
+        raise UsageError(f"Which task of the cluster is this? Found '{job}': give --job_name worker, ps or chief and"
+                         " its --task_index, or in TF_CONFIG the task's type and index.")  # fmt: skip
     if job not in hosts:
-        raise UsageError(f"--job_name {job} needs {FLAGS[job]}, the same on every task.")
+        raise UsageError(f"This is {job}, and the cluster has none: give {FLAGS[job]} (or in TF_CONFIG {job}), the same"
+                         " on every task.")  # fmt: skip
     if "chief" in hosts and (len(hosts["chief"]) > 1 or "ps" not in hosts):
         raise UsageError("One chief coordinates parameter servers: with --chief_host give one address, and --ps_hosts;"
                          " without parameter servers worker 0 is the chief.")  # fmt: skip
     addresses = [address for group in hosts.values() for address in group]
     for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise UsageError(f"'{address}' is no address of a task: give HOST:PORT, as in 10.0.0.2:3000.")
+        if not _is_address(address):
+            raise UsageError(
+                f"'{address}' is no address of a task: give HOST:PORT, as in 10.0.0.2:3000 or [fd00::2]:3000."
+            )
         if addresses.count(address) > 1:
             raise UsageError(f"Two tasks have the address {address}: every task needs its own.")
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    in_brackets = host.startswith("[") and host.endswith("]")
+    if not host.strip("[]") or (":" in host and not in_brackets):  # an IPv6 host without brackets, or a URL
+        return False
+    try:
+        host.encode("idna")  # as the system will, for which 10.0.0..2 is an error of another kind
+    except UnicodeError:
+        return False
+    return port.isascii() and port.isdecimal() and 0 < int(port) < 65536
