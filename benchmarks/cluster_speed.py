@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measure what a second worker brings, and predict what more of them would.
 
-Every task that computes has one core: its process is kept on it, with one thread. In turn, several rounds:
+Every task that computes has one core: its process is kept on it, with one thread for an operation.
+In turn, several rounds:
 
     single  a process on its own
     pair    two of them at the same time that know nothing of each other: the machine's ceiling, since
@@ -28,8 +29,9 @@ the bandwidth of --n_hidden.
 
     benchmarks/cluster_speed.py --rounds 3
 
-Needs two cores that have nothing else to do, and espeak-ng. Results of the model say what kind of machine
-they are for: `here` has the bandwidth measured, `ethernet` that of the arguments.
+Efficiencies are given for two kinds of machines: `here` have the bandwidths measured, one for sync and
+one for ps (none where communication was too short to tell), `ethernet` the one of the arguments. Needs
+two cores that have nothing else to do, and espeak-ng.
 """
 
 from __future__ import annotations
@@ -202,7 +204,7 @@ def free_addresses(count: int) -> list[str]:
         return [f"127.0.0.1:{port.getsockname()[1]}" for port in sockets]
 
 
-def cluster_tasks(mode: str, flags: dict[str, Any], cores: Sequence[int]) -> list[Task]:
+def cluster_tasks(args: argparse.Namespace, mode: str, flags: dict[str, Any], cores: Sequence[int]) -> list[Task]:
     """Return the tasks of a cluster, workers one to a core."""
     workers, others = free_addresses(N_WORKERS), {}
     hosts: dict[str, Any] = {"worker_hosts": ",".join(workers)}
@@ -211,15 +213,16 @@ def cluster_tasks(mode: str, flags: dict[str, Any], cores: Sequence[int]) -> lis
         hosts |= {"ps_hosts": others["ps"], "chief_host": others["chief"]}
     jobs = [("worker", index, core) for index, core in enumerate(cores)] + [(job, 0, None) for job in others]
     return [
-        Task(f"{mode}-{job}{index}", flags | hosts | threads(core) | {"job_name": job, "task_index": index}, core)
+        Task(f"{mode}-{job}{index}", flags | hosts | threads(args, core) | {"job_name": job, "task_index": index}, core)
         for job, index, core in jobs
     ]
 
 
-def threads(core: int | None) -> dict[str, int]:
-    """Return the flags for as many threads as there are cores."""
-    count = 0 if core is None else 1
-    return {"inter_op_parallelism_threads": count, "intra_op_parallelism_threads": count}
+def threads(args: argparse.Namespace, core: int | None) -> dict[str, int]:
+    """Return the flags for the threads of a task on a core, or on all of them."""
+    if core is None:
+        return {}
+    return {"inter_op_parallelism_threads": args.inter_op, "intra_op_parallelism_threads": 1}
 
 
 def train(args: argparse.Namespace, mode: str, flags: dict[str, Any], cores: Sequence[int], work: Path) -> list[float]:
@@ -227,12 +230,12 @@ def train(args: argparse.Namespace, mode: str, flags: dict[str, Any], cores: Seq
     cores = cores[:1] if mode == "single" else cores
     if mode in ("sync", "ps"):
         folders = [common.fresh(work / mode)]
-        tasks = cluster_tasks(mode, flags | {"checkpoint_dir": folders[0]}, cores)
+        tasks = cluster_tasks(args, mode, flags | {"checkpoint_dir": folders[0]}, cores)
     else:
         folders = [common.fresh(work / f"{mode}{index}") for index in range(len(cores))]
         flags = flags | {"epochs": args.epochs + (EXTRA_EPOCHS if mode == "pair" else 0)}
         tasks = [
-            Task(folder.name, flags | threads(core) | {"checkpoint_dir": folder}, core)
+            Task(folder.name, flags | threads(args, core) | {"checkpoint_dir": folder}, core)
             for folder, core in zip(folders, cores, strict=True)
         ]
 
@@ -408,6 +411,12 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=64, help="of an epoch")
     parser.add_argument("--epochs", type=int, default=4, help="per run; the first is not timed")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each mode, in turn")
+    parser.add_argument(
+        "--inter_op",
+        type=int,
+        default=2,
+        help="operations at a time of a task with one core (default 2: while one waits for another task, the next runs)",
+    )
     parser.add_argument("--bandwidth", type=float, default=1.25e9, help="bytes per second of `ethernet`: 10 Gbit/s")
     parser.add_argument("--latency", type=float, default=1e-4, help="seconds of a hop, of `here` too: 100 us")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds that a run may take")
