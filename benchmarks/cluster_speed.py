@@ -415,7 +415,7 @@ def main() -> None:
         "--inter_op",
         type=int,
         default=2,
-        help="operations at a time of a task with one core (default 2: while one waits for another task, the next runs)",
+        help="operations at a time of a task with one core (default 2: one may wait for another task)",
     )
     parser.add_argument("--bandwidth", type=float, default=1.25e9, help="bytes per second of `ethernet`: 10 Gbit/s")
     parser.add_argument("--latency", type=float, default=1e-4, help="seconds of a hop, of `here` too: 100 us")
