@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 def commands(args: argparse.Namespace) -> list[list[str]]:
     """Return the programs to run, with their arguments."""
-    found = [["peak_share.py"], ["resume_torture.py"]]
+    found = [["peak_share.py"], ["resume_torture.py"], ["cluster_speed.py"]]
     if os.environ.get("COQUI_PYTHON"):
         found.append(["train_speed.py"])
         if args.audio:
