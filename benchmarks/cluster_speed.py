@@ -31,7 +31,7 @@ the bandwidth of --n_hidden.
 
 Efficiencies are given for two kinds of machines: `here` have the bandwidths measured, one for sync and
 one for ps (none where communication was too short to tell), `ethernet` the one of the arguments. Needs
-two cores that have nothing else to do, and espeak-ng.
+two cores that have nothing else to do, and espeak-ng; the three rounds take about 20 minutes on them.
 """
 
 from __future__ import annotations
@@ -409,7 +409,7 @@ def main() -> None:
     parser.add_argument("--check_n_hidden", type=int, default=1024, help="the network to check with; 0: no check")
     parser.add_argument("--batch", type=int, default=16, help="utterances of a worker and step")
     parser.add_argument("--utterances", type=int, default=64, help="of an epoch")
-    parser.add_argument("--epochs", type=int, default=4, help="per run; the first is not timed")
+    parser.add_argument("--epochs", type=int, default=3, help="per run; the first is not timed")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each mode, in turn")
     parser.add_argument(
         "--inter_op",

@@ -3,7 +3,7 @@
 
 The demo needs a recording of its sentence and the learning comparison a corpus, so these two run only
 where they are given. Without COQUI_PYTHON and PREDECESSORS only the programs that need no predecessor run. Expect
-about an hour, and more with --train: leave the machine alone meanwhile.
+about an hour and a half, and more with --train: leave the machine alone meanwhile.
 """
 
 from __future__ import annotations
