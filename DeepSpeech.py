@@ -25,7 +25,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -38,25 +38,29 @@ try:
 except ModuleNotFoundError:
     sys.exit("The Python packages are not installed here: run `. .venv/bin/activate`, or see README.md.")
 
-from util import checkpoints, commandline, ctc, decoding, divergence, export, feeding, metrics, planning, rehearsal, tf
+from util import checkpoints, commandline, ctc, decoding, divergence, export, feeding, metrics, planning, tf
 from util.adam import Adam
 from util.cluster import Cluster
 from util.decoding import Decoder
 from util.dropout import Dropout, no_dropout
-from util.errors import ExportError, UsageError
+from util.errors import UsageError
 from util.features import FeatureSet, mfcc, whiten
-from util.joining import DeviceSettings, explain_losses, join_cluster, serve
+from util.joining import DeviceSettings, await_end, explain_losses, join_cluster, serve
 from util.lstm import lstm
 from util.model_card import Origin
 from util.progress import DEBUG, INFO, WARNING, Console, StopRequest, duration
-from util.scoring import Scored, compare, score_batches
+from util.rehearsal import try_longest
+from util.scoring import Rounds, compare, recognise, same_everywhere, score_batches
 from util.task import Task
 from util.text import Alphabet, ByteAlphabet, read_alphabet
 from util.trained import TrainedNetwork
+from util.verified_export import export_verified
 
 Tensor = Any
+Drop = Callable[[Tensor, str], Tensor]  # dropout: of a tensor, by the name of its layer
 Weights = dict[str, Any]
 Sets = dict[str, list[feeding.Corpus]]  # by purpose
+STOPPED = 130  # exit status
 
 # ----------------------------------------------------------------------------------------- 1  Flags
 
@@ -202,7 +206,7 @@ TABLE.accept_old_flags()
 def check_flags() -> None:
     """Refuse flags that contradict each other (UsageError), before anything is read."""
     feature_set().check()
-    export.ExportSettings.from_flags(TABLE.values()).check(feature_set(), FLAGS.layer_norm, FLAGS.scorer_path)
+    export.ExportSettings.from_flags(TABLE.values()).check(feature_set(), FLAGS.layer_norm)
     wanted = [name for name in ("train_files", "test_files", "one_shot_infer", "export_dir") if FLAGS[name].value]
     if not wanted or (FLAGS.dry_run and "train_files" not in wanted):
         raise UsageError(
@@ -258,7 +262,7 @@ def make_weights(n_input: int, n_labels: int) -> Weights:
     return {name: tf.Variable(initial[name], name=name) for name in largest_first}
 
 
-def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
+def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Drop) -> Tensor:
     """Score the labels of every frame (Hannun et al. 2014, section 2).
 
     Args:
@@ -309,14 +313,10 @@ def network(weights: Weights, vectors: Tensor, feature_len: Tensor, drop: Callab
 
 def dropout_rates() -> dict[str, float]:
     """Return the dropout behind every layer, and before and behind every LSTM."""
-    rates = {
-        "layer_1": -1.0,
-        "layer_2": FLAGS.dropout_rate2,
-        "layer_3": FLAGS.dropout_rate3,
-        "layer_5": FLAGS.dropout_rate6,
-    }
+    layers = "layer_1", "layer_2", "layer_3", "layer_5"
+    rates = zip(layers, (-1.0, FLAGS.dropout_rate2, FLAGS.dropout_rate3, FLAGS.dropout_rate6), strict=True)
     lstms = {FORWARD: FLAGS.dropout_rate4, STREAMING: FLAGS.dropout_rate4, BACKWARD: FLAGS.dropout_rate5}
-    return {layer: FLAGS.dropout_rate if rate < 0 else rate for layer, rate in rates.items()} | lstms
+    return {layer: FLAGS.dropout_rate if rate < 0 else rate for layer, rate in rates} | lstms
 
 
 # ---------------------------------------------------------------------------------------- 3  Update
@@ -341,11 +341,7 @@ class Model:
             self.weights = make_weights(features.n_input, len(alphabet))
             self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
         self.variables = self.weights | self.adam.moments
-        table, row = [None, None], [None]
-        batch = [
-            tf.TensorSpec(shape, kind)
-            for shape, kind in ((table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32))
-        ]
+        batch = feeding.batch_types()
         step_and_rate = [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
         self.train_step = cluster.replicate(self._train_step, batch, step_and_rate)
         self.score_step = cluster.replicate(partial(self._score_step, decoding.greedy_path), batch)
@@ -373,9 +369,7 @@ class Model:
         losses, _ = ctc.ctc_loss(logits, feature_len, labels, label_len)
         return losses, read(logits), feature_len
 
-    def _logits(
-        self, samples: Tensor, n_samples: Tensor, drop: Callable[[Tensor, str], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def _logits(self, samples: Tensor, n_samples: Tensor, drop: Drop) -> tuple[Tensor, Tensor]:
         vectors, feature_len = mfcc(samples, n_samples, self.features)
         if self.features.name == "classic":
             vectors = whiten(vectors, feature_len)
@@ -385,9 +379,7 @@ class Model:
 # ------------------------------------------------------------------------------------ 4  Evaluation
 
 
-def score_set(
-    model: Model, step: Callable[..., Any], data: feeding.Corpus, purpose: str, console: Console
-) -> Iterator[Iterator[Scored]]:
+def score_set(model: Model, step: Any, data: feeding.Corpus, purpose: str, console: Console) -> Rounds:
     """Run a set through a step of the model, round by round, by the flags of a purpose (`dev` or `test`)."""
     size, longest_first = FLAGS[f"{purpose}_batch_size"].value, FLAGS[f"reverse_{purpose}"].value
     plan = planning.plan_batches(data.n_frames, size, descending=longest_first)
@@ -454,12 +446,12 @@ class Trainer:
         state.plan = digest
         begin, waited_s, todo = time.monotonic(), 0.0, plan[state.batch :]
         audio_s = sum(self.data.samples[member].duration_s for members in todo for member in members)
-        batches = feeding.read_batches(
-            self.data, self.cluster.own(planning.deal(members, self.cluster.n_parts) for members in todo), self.console
-        )
+        own = self.cluster.own(planning.deal(members, self.cluster.n_parts) for members in todo)
+        batches = feeding.read_batches(self.data, own, self.console)
         steps = range(state.step, state.step + len(todo))
         rates = [learning_rate(state, step, state.epoch + 1 - (steps[-1] + 1 - step) / len(plan)) for step in steps]
-        run = self.cluster.run(self.model.train_step, batches, zip(steps, rates, strict=True), self.must_pause)
+        pauses = lambda: self.is_save_due() or self.cluster.any(self.stop)  # noqa: E731
+        run = self.cluster.run(self.model.train_step, batches, zip(steps, rates, strict=True), pauses)
         with self.console.track(f"Epoch {state.epoch + 1}", len(plan), state.batch) as tracker:
             for parts, results in run:
                 self.take_in(parts, results)
@@ -487,18 +479,14 @@ class Trainer:
 
     def is_save_due(self) -> bool:
         """Tell whether the last checkpoint is too old."""
-        return 0 < FLAGS.checkpoint_secs <= time.monotonic() - self.saved_at
-
-    def must_pause(self) -> bool:
-        """Tell whether to let the steps under way come to their end before others begin."""
-        return self.is_save_due() or self.cluster.any(self.stop)
+        return bool(0 < FLAGS.checkpoint_secs <= time.monotonic() - self.saved_at)
 
     def validate(self) -> bool:
         """Measure the dev set and act on it; return whether it is the best so far."""
         state = self.state
         scored: list[metrics.Sample] = []
         for data in [*self.dev, *self.extra]:
-            texts = {}
+            texts: dict[tuple[int, float], str] = {}
             for scored_round in score_set(self.model, self.model.score_step, data, "dev", self.console):
                 texts |= {key: decoding.greedy_text(path, self.model.alphabet) for key, path in scored_round}
                 self.obey_stop()
@@ -523,8 +511,8 @@ class Trainer:
         """Write a checkpoint, as all the given kinds."""
         state = self.state
         state.elapsed = time.monotonic() - self.began
-        rate = FLAGS.learning_rate * state.reduction
-        counters = {"global_step": np.int64(state.step), "learning_rate": np.float32(rate)}  # as in 0.9.3
+        rate = np.float32(FLAGS.learning_rate * state.reduction)
+        counters = {"global_step": np.int64(state.step), "learning_rate": rate}  # as in 0.9.3
         counters |= self.model.adam.powers(state.step)
         if self.cluster.is_chief:
             self.directory.save(kinds, dataclasses.asdict(state), counters, FLAGS.max_to_keep)
@@ -534,18 +522,15 @@ class Trainer:
         """Save and end when the process has been asked to."""
         if self.cluster.any(self.stop):
             self.save(["train"])
-            self.console.say(
-                f"Stopped on request; saved in {self.directory.path}, the same command goes on from there."
-            )
-            sys.exit(130)
+            path = self.directory.path
+            self.console.say(f"Stopped on request; saved in {path}, the same command goes on from there.")
+            sys.exit(STOPPED)
 
 
 def plan_epoch(data: feeding.Corpus, epoch: int, parts: int) -> list[list[int]]:
     """Return the batches of a training epoch, always the same for the same data, flags and number of parts."""
-    size, frames = FLAGS.train_batch_size, FLAGS.batch_frames
-    if FLAGS.reverse_train:
-        return planning.plan_batches(data.n_frames, size, frames, parts, descending=True)
-    return planning.plan_epoch(data.n_frames, size, frames, FLAGS.random_seed, epoch, parts)
+    seed = None if FLAGS.reverse_train else FLAGS.random_seed
+    return planning.plan_epoch(data.n_frames, FLAGS.train_batch_size, FLAGS.batch_frames, seed, epoch, parts)
 
 
 def save_path() -> Path:
@@ -563,7 +548,18 @@ def run_directory(model: Model, path: Path, console: Console) -> checkpoints.Run
 
 
 def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console) -> checkpoints.State:
-    """Load what training goes on from; a run that has begun goes on from its own checkpoints."""
+    """Load what training goes on from, and give it to the other workers."""
+    loaded = load_state(model, own, console) if model.cluster.is_chief else None
+    state = checkpoints.State(**model.cluster.share(loaded, model.variables))
+    state.reduction = 1.0 if FLAGS.force_initialize_learning_rate else state.reduction
+    state.aim_at(FLAGS.epochs)
+    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if state.step else "new weights"
+    console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own.path}.")
+    return state
+
+
+def load_state(model: Model, own: checkpoints.RunDirectory, console: Console) -> dict[str, Any]:
+    """Load weights, moments and state; a run that has begun goes on from its own checkpoints."""
     if FLAGS.load_train == "init" and own.has_begun():
         raise UsageError(
             f"--load_train init would begin anew among the checkpoints in {own.path}: give another --save_checkpoint_dir."
@@ -571,16 +567,9 @@ def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console
     other = Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own.path)
     source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
     load = source.load if FLAGS.load_train in ("auto", "init") else source.require
-    loaded = load(FLAGS.load_train.replace("auto", "last or best")) if model.cluster.is_chief else None
-    loaded = model.cluster.share(loaded, model.variables)
-    state = checkpoints.State(**(loaded or {}))
-    if source is not own:
-        state = checkpoints.State(step=state.step)  # the weights and moments of another run begin this one
-    state.reduction = 1.0 if FLAGS.force_initialize_learning_rate else state.reduction
-    state.aim_at(FLAGS.epochs)
-    place = "new weights" if loaded is None else f"epoch {state.epoch + 1}, batch {state.batch + 1}"
-    console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own.path}.")
-    return state
+    loaded = load(FLAGS.load_train.replace("auto", "last or best")) or {}
+    # the weights and moments of another run begin this one
+    return loaded if source is own else {"step": loaded.get("step", 0)}
 
 
 # ------------------------------------------------------------------------------------------ 6  Test
@@ -614,18 +603,9 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
         decoding.write_probabilities(FLAGS.probabilities_file, kept, model.alphabet, TABLE.values())
 
 
-def recognise(model: Model, samples: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return the probabilities, float32 [frames, n_labels + 1], of a recording, int16 [samples]."""
-    batch = feeding.Batch([0], samples[np.newaxis], *(np.array(x, np.int32) for x in ([len(samples)], [[0]], [1])), [])
-    batches = [batch] * model.cluster.n_local
-    _, results = next(model.cluster.run(model.test_step, batches))
-    return results[0][1][0]
-
-
 # ---------------------------------------------------------------------------------------- 7  Export
 
 VERIFIED = 3, 10  # recordings on which an export has to say what the checkpoint says, and seconds of each
-CLEAR_MARGIN = 0.5  # by which the checkpoint's best label leads where the file has to find it too
 SMOKE_TEST = Path(__file__).parent / "data" / "smoke_test" / "she_had_your_dark_suit.wav"
 
 
@@ -638,34 +618,11 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
                              FLAGS.relu_clip, FLAGS.export_beam_width, FLAGS.export_language)  # fmt: skip
     corpora = sets["dev"] or sets["test"] or sets["train"]
     recordings = feeding.first_recordings(corpora, *VERIFIED, SMOKE_TEST, model.features)
-
-    def verify(file: export.ExportedFile) -> None:
-        for path, samples in recordings.items():
-            found = file.compare(samples, recognise(model, samples), CLEAR_MARGIN, model.alphabet)
-            console.say(f"{file.name} on {path}: {found}.", DEBUG)
-            if not found.is_faithful(file.is_quantised):
-                raise ExportError(f"{file.name} differs from the checkpoint on {path}: {found}. Nothing was exported.")
-
-    with export.full_precision(), export.new_export(Path(FLAGS.export_dir), FLAGS.remove_export) as folder:
-        export.write_files(network, settings, folder, verify)
-        names = export.write_card(settings, network, origin, list(recordings), folder)
-    if FLAGS.export_zip:
-        names.append(str(export.write_zip(Path(FLAGS.export_dir), names, FLAGS.scorer_path)))
-    console.say(f"Exported to {FLAGS.export_dir}, compared on {len(recordings)} recording(s): {', '.join(names)}.")
+    say = partial(recognise, model.cluster, model.test_step)
+    export_verified(network, settings, origin, recordings, say, model.alphabet, console)
 
 
 # ------------------------------------------------------------------------------------------ 8  Main
-
-
-SAME_EVERYWHERE = (  # on every task of a cluster
-    "bidirectional", "n_hidden", "layer_norm", "relu_clip", "random_seed", "train_batch_size", "dev_batch_size",
-    "test_batch_size", "batch_frames", "reverse_train", "learning_rate", "epochs", "validation_step", "early_stop",
-)  # fmt: skip
-
-
-def fingerprints(sets: Sets) -> dict[str, str]:
-    """Return a digest of every set by name."""
-    return {f"the rows of {data.name}": data.fingerprint for group in sets.values() for data in group}
 
 
 def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chief: bool) -> Sets:
@@ -679,12 +636,6 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chi
     }
     report = save_path() / "data_faults.csv" if train and is_chief and not FLAGS.dry_run else None
     return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report)
-
-
-def dry_run(model: Model, sets: Sets, console: Console) -> None:
-    """Try the longest batch and estimate what an epoch takes; nothing is written."""
-    data, run, parts = sets["train"][0], partial(model.cluster.run, model.train_step), model.cluster.n_parts
-    console.say(f"{rehearsal.try_longest(run, data, plan_epoch(data, 0, parts), parts, console)} Nothing was written.")
 
 
 def run(console: Console, task: Task) -> None:
@@ -704,29 +655,34 @@ def run(console: Console, task: Task) -> None:
     sets = load_sets(alphabet, features, console, task.is_chief)
     cluster = cluster or join_cluster(task, settings, console)
     with explain_losses(task):
-        cluster.agree({name: str(TABLE.values()[name]) for name in SAME_EVERYWHERE} | fingerprints(sets))
-        work = dry_run if FLAGS.dry_run else partial(train_and_test, decoder)
-        work(Model(alphabet, features, cluster), sets, console)
+        cluster.agree(same_everywhere(TABLE.values(), alphabet.labels, sets))
+        model = Model(alphabet, features, cluster)
+        if FLAGS.dry_run:
+            data = sets["train"][0]
+            found = try_longest(cluster, model.train_step, data, plan_epoch(data, 0, cluster.n_parts), console)
+            console.say(f"{found} Nothing was written.")
+        else:
+            train_and_test(decoder, model, sets, console)
 
 
 def train_and_test(decoder: Decoder, model: Model, sets: Sets, console: Console) -> None:
     """Train, test, export and transcribe, as far as the flags ask for it."""
     path = save_path() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
-    log = metrics.MetricsLog(
-        path / "metrics.jsonl", Path(FLAGS.summary_dir or path / "summaries"), model.cluster.is_chief
-    )
+    summaries = Path(FLAGS.summary_dir or path / "summaries")
+    log = metrics.MetricsLog(path / "metrics.jsonl", summaries, model.cluster.is_chief)
     if sets["train"]:
         console.say(log.notice, INFO if log.notice else DEBUG)
         Trainer(model, sets, console, log).run()
     if sets["test"] or FLAGS.one_shot_infer or FLAGS.export_dir:
         choice = FLAGS.load_evaluate.replace("auto", "best or last")
-        state = run_directory(model, path, console).require(choice) if model.cluster.is_chief else None
+        state = run_directory(model, path, console).require(choice) if model.cluster.is_chief else {}
         state = model.cluster.share(state, model.variables)
         test(model, decoder, sets["test"], console, log)
     if FLAGS.export_dir and model.cluster.is_chief:
         export_model(model, sets, Origin.read(path, state), console)
     if FLAGS.one_shot_infer and model.cluster.is_chief:
-        probabilities = recognise(model, feeding.read_recording(FLAGS.one_shot_infer, model.features))
+        samples = feeding.read_recording(FLAGS.one_shot_infer, model.features)
+        probabilities = recognise(model.cluster, model.test_step, samples)
         print(decoder.decode(*decoding.pad([probabilities]))[0])
 
 
@@ -745,6 +701,8 @@ def main() -> int:
             console.warn(notice)
         run(console, task)
     if task.hosts:  # TensorFlow's threads would go on waiting for tasks that have ended
+        if outcome.status in (0, STOPPED):
+            await_end(task)
         sys.stdout.flush()
         os._exit(outcome.status)
     return outcome.status

@@ -25,7 +25,7 @@ LEVELS = (
     | {"words", "trained", "tflite_features", "joining"},
     {"tflite_graph", "graph_file", "inference", "model_card"},
     {"feeding", "export"},
-    {"rehearsal", "scoring"},
+    {"rehearsal", "scoring", "verified_export"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 WITHOUT_TENSORFLOW = {"files", "text", "audio", "corpus", "importing"}  # what importers are made of

@@ -10,9 +10,9 @@ from conftest import ROOT
 PROGRAM = """
 import json, sys
 from util import tf
-from util.joining import start_devices
+from util.joining import DeviceSettings, start_devices
 inter_op, intra_op, seed, log_placement = json.loads(sys.argv[1])
-print(start_devices(inter_op, intra_op, seed, True, log_placement))
+print(start_devices(DeviceSettings(inter_op, intra_op, seed, True, log_placement)))
 threading = tf.config.threading
 print(threading.get_inter_op_parallelism_threads(), threading.get_intra_op_parallelism_threads())
 first = tf.random.uniform([3]).numpy().tolist()

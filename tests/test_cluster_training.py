@@ -80,6 +80,7 @@ class Tasks:
         return status
 
     def all_end(self) -> dict[str, int]:
+        """Return the exit status of every task."""
         return {name: self.ends(name) for name in self.running}
 
     def await_checkpoint(self, folder: Path, chief: str) -> int:
@@ -193,8 +194,8 @@ def test_a_killed_worker_ends_the_others_and_the_same_command_goes_on_exactly(
     with cluster(*flags, "--checkpoint_dir=run") as tasks:
         assert set(tasks.all_end().values()) == {0}
         assert re.search(r"Training from epoch \d, batch \d", tasks.log("worker 0"))
-    for name, values in weights(tmp_path / "whole" / f"train-{STEPS}").items():
-        np.testing.assert_array_equal(values, weights(run / f"train-{STEPS}")[name], name)
+    for name, values in weights(tmp_path / "whole" / f"train-{2 * STEPS}").items():
+        np.testing.assert_array_equal(values, weights(run / f"train-{2 * STEPS}")[name], name)
 
 
 def test_a_killed_worker_of_parameter_servers_is_replaced_and_may_come_back(

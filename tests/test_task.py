@@ -232,10 +232,10 @@ def task_at(address: str) -> Task:
 
 
 def test_an_address_that_can_be_had():
-    task_at(f"127.0.0.1:{free_port()}").check_address()
-    task_at(f"localhost:{free_port()}").check_address()
-    task_at(f"{ELSEWHERE}:{free_port()}").check_address("127.0.0.1")
-    task_at(f"{ELSEWHERE}:{free_port('0.0.0.0')}").check_address("0.0.0.0")
+    task_at(f"127.0.0.1:{free_port()}").listen()
+    task_at(f"localhost:{free_port()}").listen()
+    task_at(f"{ELSEWHERE}:{free_port()}").listen("127.0.0.1")
+    task_at(f"{ELSEWHERE}:{free_port('0.0.0.0')}").listen("0.0.0.0")
 
 
 def test_a_port_that_was_in_use_a_moment_ago():
@@ -243,7 +243,7 @@ def test_a_port_that_was_in_use_a_moment_ago():
         place = server.getsockname()
         with socket.create_connection(place):
             server.accept()[0].close()  # who closes first keeps the port in TIME_WAIT
-    task_at(f"127.0.0.1:{place[1]}").check_address()
+    task_at(f"127.0.0.1:{place[1]}").listen()
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_port_that_was_in_use_a_moment_ago():
 )
 def test_a_port_in_use(host: str, listen_host: str, named: str, port: int):
     with pytest.raises(ClusterError) as caught:
-        task_at(f"{host}:{port}").check_address(listen_host)
+        task_at(f"{host}:{port}").listen(listen_host)
     assert str(caught.value) == (
         f"Port {port} of {named}, where worker 1 should listen, is in use: perhaps by an earlier run, or by another"
         " process with this --job_name and --task_index; end it, or name another port on every task."
@@ -272,7 +272,7 @@ def test_a_name_means_its_ipv4_address(port: int, monkeypatch: pytest.MonkeyPatc
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
     with pytest.raises(ClusterError, match="is in use"):
-        task_at(f"both:{port}").check_address()
+        task_at(f"both:{port}").listen()
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_name_means_its_ipv4_address(port: int, monkeypatch: pytest.MonkeyPatc
 )
 def test_an_address_that_is_not_of_this_machine(host: str, listen_host: str):
     with pytest.raises(ClusterError) as caught:
-        task_at(f"{host}:3000").check_address(listen_host)
+        task_at(f"{host}:3000").listen(listen_host)
     sentence = str(caught.value)
     assert sentence.startswith(f"worker 1 cannot listen on {listen_host or host}:3000 (")
     assert "(None)" not in sentence
@@ -313,9 +313,9 @@ def test_ipv6():
         address = f"[::1]:{server.getsockname()[1]}"
         assert is_listening(address)
         with pytest.raises(ClusterError, match="of ::1, where worker 1 should listen, is in use"):
-            task_at(address).check_address()
+            task_at(address).listen()
     assert not is_listening(address)
-    task_at(address).check_address()
+    task_at(address).listen()
     assert read(worker_hosts=f"{address},{A}", job_name="worker").address == address
 
 

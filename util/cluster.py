@@ -1,7 +1,7 @@
 """Where steps are computed: the devices of this process, the workers of a cluster, parameter servers.
 
-One interface for all, on tf.distribute: a step is a function of the parts of a batch, and running it on a row of batches
-yields the results in order. With several devices or workers in step every batch is dealt to them, and gradients are
+One interface for all, on tf.distribute: a step is a function of the parts of a batch, and running it on batches yields
+the results in order. With several devices or workers in step every batch is dealt to them, and gradients are
 summed over all of them; parameter servers give every worker whole batches of its own.
 """
 
@@ -158,8 +158,8 @@ class Cluster:
             differing = [name for name, same in zip(what, row == digests[0], strict=True) if not same]
             if differing:
                 raise ClusterError(
-                    f"Worker {worker} and worker {self._first // self.n_local} differ in {', '.join(differing)}: start all"
-                    " tasks with the same flags and the same data."
+                    f"Worker {worker} and worker 0 differ in {', '.join(differing)}: start all tasks with the same"
+                    " flags and the same data."
                 )
 
 
@@ -204,8 +204,8 @@ class ParameterServers(Cluster):
             while pending and (len(pending) >= self._ahead or paused()):
                 yield results()
             with tf.device("/job:chief/replica:0/task:0/device:CPU:0"):  # workers fetch them from here
-                part, *values = tf.nest.map_structure(tf.constant, (parts[0].tensors, *values))
-            pending.append((parts, self._coordinator.schedule(step, args=(part, *values))))
+                part, *sent = tf.nest.map_structure(tf.constant, (parts[0].tensors, *values))
+            pending.append((parts, self._coordinator.schedule(step, args=(part, *sent))))
             self.in_flight = len(pending)
         while pending:
             yield results()

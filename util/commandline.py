@@ -39,7 +39,8 @@ _RETIRED = {
     "give it to bin/lm_optimizer.py": "lm_alpha_max lm_beta_max n_trials",
     "the .tflite is always written": "export_tflite",
     "every validation reports WER, CER and two samples": "display_step",
-    "the cluster has no coordinator of its own any more": """
+    "all workers take part in every step, or each goes on by itself with --ps_hosts": "replicas replicas_to_agg",
+    "TensorFlow coordinates the cluster; a coordinating task has --chief_host": """
         coord_retries coord_host coord_port iters_per_worker log_traffic horovod""",
     "one network and one loss serve every device": """
         train_cudnn use_cudnn_rnn cudnn_checkpoint use_warpctc""",
@@ -72,6 +73,10 @@ def report_errors(console: Console) -> Iterator[Outcome]:
     except DeepSpeechError as error:
         console.say(str(error), ERROR)
         outcome.status = error.exit_status
+    except SystemExit as request:
+        if not isinstance(request.code, int):
+            raise
+        outcome.status = request.code
     except KeyboardInterrupt:
         console.say("Interrupted.", ERROR)
         outcome.status = 130

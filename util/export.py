@@ -32,9 +32,10 @@ COMPATIBLE = ["", "0.9.3"]
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What to export; the flags of the same names with `export_` before them, and --remove_export."""
+    """What to export; the flags of the same names with `export_` before them, --remove_export and --scorer_path."""
 
     remove: bool
+    scorer_path: str
     dir: str
     file_name: str
     quantize: bool
@@ -57,7 +58,8 @@ class ExportSettings:
     def from_flags(cls, flags: Mapping[str, Any]) -> ExportSettings:
         """Make settings of the flags."""
         values = {name.removeprefix("export_"): value for name, value in flags.items() if name.startswith("export_")}
-        return cls(remove=flags["remove_export"], **{field.name: values[field.name] for field in fields(cls)[1:]})
+        rest = {field.name: values[field.name] for field in fields(cls)[2:]}
+        return cls(flags["remove_export"], flags["scorer_path"], **rest)
 
     @property
     def card_name(self) -> str:
@@ -81,7 +83,7 @@ class ExportSettings:
             "description": self.description,
         }
 
-    def check(self, features: FeatureSet, layer_norm: bool, scorer_path: str) -> None:
+    def check(self, features: FeatureSet, layer_norm: bool) -> None:
         """Refuse what cannot be exported, before anything is trained.
 
         Raises:
@@ -111,8 +113,8 @@ class ExportSettings:
             raise UsageError(
                 f"--export_compat {self.compat} is not for --layer_norm, which clients of that version do not know."
             )
-        if self.zip and scorer_path and not Path(scorer_path).is_file():
-            raise UsageError(f"--export_zip cannot add --scorer_path {scorer_path}: there is no such file.")
+        if self.zip and self.scorer_path and not Path(self.scorer_path).is_file():
+            raise UsageError(f"--export_zip cannot add --scorer_path {self.scorer_path}: there is no such file.")
         self._check_names()
 
     def _check_names(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from util import tf
 from util.audio import AudioInfo, read_audio, read_info, resampled_length
 from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
 from util.ctc import frames_needed
@@ -28,7 +29,8 @@ from util.text import Alphabet
 READERS = 8  # threads; reading waits for the disk more than it computes
 BATCHES_AHEAD = 3  # read while the network trains
 SILENCE = (
-    np.zeros([1, 16000], np.int16), np.array([16000], np.int32), np.zeros([1, 4000], np.int32), np.array([4000], np.int32)
+    np.zeros([1, 16000], np.int16), np.array([16000], np.int32), np.zeros([1, 4000], np.int32),
+    np.array([4000], np.int32),
 )  # fmt: skip
 
 
@@ -119,6 +121,13 @@ class Corpus:
         lines = [f"{self.name}: {len(self.samples)} utterances, {hours:.2f} h"]
         lines += [f"  {count} {what}" for what, count in sorted(self.converted.items())]
         return lines + summarize_faults(self.faults, len(self.samples) + len(self.faults))
+
+
+def batch_types() -> tuple[Any, ...]:
+    """Return the types (TensorSpec) of `Batch.tensors`."""
+    table, row = [None, None], [None]
+    kinds = (table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32)
+    return tuple(tf.TensorSpec(shape, kind) for shape, kind in kinds)
 
 
 def load_corpus(

@@ -9,20 +9,21 @@ import os
 import re
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from util import tf
 from util.cluster import Cluster, ParameterServers, StopWord
-from util.errors import ClusterError
+from util.errors import ClusterError, TrainingError
 from util.listening import listen_only_on
 from util.progress import Console, StopRequest
 from util.task import Task, count_cores, is_listening, split_address
 
 POLL_SECONDS = 0.5  # between two looks at whether the chief is still there
-SERVER_THREADS = 4  # operations at a time, at least: one that waits for another task must not hold up its answer
+SILENT_SECONDS = 10.0  # after which to say who is waited for
+PROBE_PAUSE = 0.1  # seconds between two looks at who is there
+CLUSTER_THREADS = 4  # operations at a time, at least: one that waits for another task must not hold up its answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,24 +54,32 @@ class DeviceSettings:
         names = "inter_op_parallelism_threads intra_op_parallelism_threads random_seed use_allow_growth log_placement"
         return cls(*(values[name] for name in [*names.split(), "cluster_timeout", "listen_host"]))
 
+    def inter_op_threads(self, least: int) -> int:
+        """Return operations that run at a time, `least` or more; 0: as many as there are cores."""
+        return max(self.inter_op or count_cores(), least) if least else self.inter_op
+
     @property
     def server_config(self) -> Any:
         """TensorFlow's form of it for a server."""
         config = tf.compat.v1.ConfigProto(
-            inter_op_parallelism_threads=max(self.inter_op or count_cores(), SERVER_THREADS),
+            inter_op_parallelism_threads=self.inter_op_threads(CLUSTER_THREADS),
             intra_op_parallelism_threads=self.intra_op,
         )
         config.gpu_options.allow_growth = self.grow_gpu_memory
         return config
 
 
-def start_devices(settings: DeviceSettings) -> str:
+def start_devices(settings: DeviceSettings, least_inter_op: int = 0) -> str:
     """Set TensorFlow up for this process; the same command then gives the same numbers.
+
+    Args:
+        settings: of this process.
+        least_inter_op: operations at a time, at least.
 
     Returns:
         What the run computes on, for people.
     """
-    tf.config.threading.set_inter_op_parallelism_threads(settings.inter_op)
+    tf.config.threading.set_inter_op_parallelism_threads(settings.inter_op_threads(least_inter_op))
     tf.config.threading.set_intra_op_parallelism_threads(settings.intra_op)
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(settings.seed)
@@ -92,46 +101,37 @@ def join_cluster(task: Task, settings: DeviceSettings, console: Console) -> Clus
     Raises:
         ClusterError: a task does not come up, or this one cannot listen.
     """
-    if task.hosts:
-        _claim_address(task, settings.listen_host, console)
-    console.say(start_devices(settings))
     if not task.hosts:
+        console.say(start_devices(settings))
         gpus = tf.config.list_logical_devices("GPU")
         return Cluster(tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy(), task)
-    return _coordinate(task, settings, console) if task.is_asynchronous else _fall_in(task, settings, console)
+    with task.listen(settings.listen_host):  # TensorFlow would wait for the others without end, deaf to signals
+        _keep_to_address(task, settings, console)
+        console.say(start_devices(settings, CLUSTER_THREADS))
+        _await(dict(task.others()), settings, console)
+    return _coordinate(task, settings, console) if task.is_asynchronous else _fall_in(task)
 
 
-def _fall_in(task: Task, settings: DeviceSettings, console: Console) -> Cluster:
-    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        tf.train.ClusterSpec(task.hosts), task_type=task.job, task_id=task.index, rpc_layer="grpc"
-    )
-    made: list[Any] = []
-    handler = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(  # it waits in TensorFlow for the others, without end
-        target=lambda: made.append(tf.distribute.MultiWorkerMirroredStrategy(resolver)), daemon=True
-    )
-    thread.start()
-    _wait(lambda: not thread.is_alive(), task, settings.timeout, console)
-    signal.signal(signal.SIGTERM, handler)  # TensorFlow has taken it to hear of preemption
-    if not made:
-        raise ClusterError(
-            f"The cluster did not come together; missing: {', '.join(task.silent()) or 'none'}. Start all tasks again."
-        )
-    return Cluster(made[0], task)
-
-
-def _claim_address(task: Task, listen_host: str, console: Console) -> None:
-    task.check_address(listen_host)
+def _keep_to_address(task: Task, settings: DeviceSettings, console: Console) -> None:
     os.environ.pop("TF_CONFIG", None)  # it has been read, and would be again
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a lost task is told in a sentence
     os.environ.setdefault("GRPC_FAIL_FAST", "use_caller")
-    if not listen_only_on(listen_host or split_address(task.address)[0]):
+    if not listen_only_on(settings.listen_host or split_address(task.address)[0]):
         console.warn("TensorFlow's server can be kept to one address on Linux only: here it listens on all of them.")
+
+
+def _fall_in(task: Task) -> Cluster:
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(task.hosts), task_type=task.job, task_id=task.index, rpc_layer="grpc"
+    )
+    handler = signal.getsignal(signal.SIGTERM)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    signal.signal(signal.SIGTERM, handler)  # TensorFlow has taken it to hear of preemption
+    return Cluster(strategy, task)
 
 
 def _coordinate(task: Task, settings: DeviceSettings, console: Console) -> Cluster:
     own_server, chief = None, (task.chief, task.chief_address)
-    _wait(lambda: not task.silent(), task, settings.timeout, console)
     if task.job == "worker":  # the two jobs of this process need a server each
         own_server = _start_server(task, settings)
         host = split_address(task.address)[0]
@@ -168,13 +168,14 @@ def serve(task: Task, settings: DeviceSettings, console: Console) -> None:
     Raises:
         ClusterError: the chief does not come up, or this task cannot listen.
     """
-    _claim_address(task, settings.listen_host, console)
+    task.listen(settings.listen_host).close()
+    _keep_to_address(task, settings, console)
     server = _start_server(task, settings)
     chief = " ".join(map(str, task.chief))
     console.say(f"{task.job} {task.index} serves {chief} ({task.chief_address}).")
     is_told = False
     with StopRequest() as stop:
-        _wait(lambda: bool(stop) or is_listening(task.chief_address), task, settings.timeout, console, chief)
+        _await({chief: task.chief_address}, settings, console, stop)
         while is_listening(task.chief_address):
             if stop and not is_told:
                 console.say(f"Asked to end: {chief} is told, saves, and ends the cluster.")
@@ -183,6 +184,13 @@ def serve(task: Task, settings: DeviceSettings, console: Console) -> None:
             time.sleep(POLL_SECONDS)
     del server
     console.say(f"{chief} has ended, and so does {task.job} {task.index}.")
+
+
+def await_end(task: Task) -> None:
+    """Wait until the chief has ended: it may still be receiving what this worker sends."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while not task.is_chief and is_listening(task.chief_address):
+            time.sleep(PROBE_PAUSE)
 
 
 def _start_server(task: Task, settings: DeviceSettings) -> Any:
@@ -195,24 +203,27 @@ def _start_server(task: Task, settings: DeviceSettings) -> Any:
     )
 
 
-def _wait(done: Callable[[], bool], task: Task, timeout: float, console: Console, whom: str = "") -> None:
-    """Wait until all tasks (or one) are there.
+def _await(whom: dict[str, str], settings: DeviceSettings, console: Console, stop: object = None) -> None:
+    """Wait until somebody has answered at each of some addresses, or until stopped.
 
     Raises:
-        ClusterError: they are not in time.
+        ClusterError: that took too long.
     """
     began, is_said = time.monotonic(), False
-    while not done():
-        waited = time.monotonic() - began
-        if waited > timeout:
+    while not stop:
+        whom = {name: address for name, address in whom.items() if not is_listening(address)}
+        if not whom:
+            return
+        names = ", ".join(f"{name} ({address})" for name, address in whom.items())
+        if time.monotonic() - began > settings.timeout:
             raise ClusterError(
-                f"Waited {timeout:g} s for {whom or ', '.join(task.silent()) or 'the other tasks'}: start every task of the"
-                " cluster, see that this host can reach its address, or wait longer with --cluster_timeout."
+                f"Waited {settings.timeout:g} s for {names}: start every task of the cluster, see that this host can"
+                " reach that address, or wait longer with --cluster_timeout."
             )
-        if waited > 10 and not is_said:
-            console.say(f"Waiting for {whom or ', '.join(task.silent()) or 'the other tasks'}.")
+        if not is_said and time.monotonic() - began > SILENT_SECONDS:
+            console.say(f"Waiting for {names}.")
             is_said = True
-        time.sleep(0.1)
+        time.sleep(PROBE_PAUSE)
 
 
 @contextlib.contextmanager
@@ -221,11 +232,16 @@ def explain_losses(task: Task) -> Iterator[None]:
 
     Raises:
         ClusterError: a task has been lost.
+        TrainingError: memory is not enough.
     """
     try:
         yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise TrainingError(
+            "Out of memory: lower --train_batch_size or --batch_frames; --dry_run tries the longest batch."
+        ) from error
     except tf.errors.OpError as error:
-        if not task.hosts or isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.InvalidArgumentError):
+        if not task.hosts or isinstance(error, tf.errors.InvalidArgumentError):
             raise
         named = re.search(r"/job:(\w+)/replica:\d+/task:(\d+)", str(error))
         lost = task.silent() or [" ".join(named.groups()) if named else "a task"]

@@ -35,14 +35,17 @@ def plan_batches(
 
 
 def plan_epoch(
-    n_frames: Sequence[int], batch_size: int, batch_frames: int, seed: int, epoch: int, parts: int = 1
+    n_frames: Sequence[int], batch_size: int, batch_frames: int, seed: int | None, epoch: int, parts: int = 1
 ) -> list[list[int]]:
     """Plan a training epoch: shuffled, in batches of like length.
 
     The utterances are shuffled, sorted by length within windows of `WINDOW_BATCHES` batches, cut, and
-    the batches shuffled: little padding, and different companions in every epoch. Arguments and result
+    the batches shuffled: little padding, and different companions in every epoch. Without a seed the longest
+    come first, in every epoch. Arguments and result
     as of `plan_batches`.
     """
+    if seed is None:
+        return plan_batches(n_frames, batch_size, batch_frames, parts, descending=True)
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(n_frames))
     window = WINDOW_BATCHES * batch_size * parts

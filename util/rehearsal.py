@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from util import feeding
+from util.cluster import Cluster
 from util.planning import deal
 from util.progress import Console, duration
 
 
 def try_longest(
-    run: Callable[..., Iterator[Any]], data: feeding.Corpus, plan: Sequence[Sequence[int]], parts: int, console: Console
+    cluster: Cluster, step: Callable[..., Any], data: feeding.Corpus, plan: Sequence[Sequence[int]], console: Console
 ) -> str:
     """Train on the longest batch of an epoch.
 
     Args:
-        run: runs a training step on batches; takes them and what their parts have in common.
+        cluster: the devices.
+        step: a training step; parts of a batch have its number and the learning rate in common.
         data: the training set.
         plan: positions in it, batch by batch.
-        parts: into which a batch is dealt.
         console: told of unreadable files.
 
     Returns:
         A sentence about time and memory.
     """
     frames = [len(members) * max(data.n_frames[member] for member in members) for members in plan]
-    longest = deal(plan[frames.index(max(frames))], parts)
-    batches = list(feeding.read_batches(data, longest, console))
-    for step in range(2):  # the first call compiles
+    longest = deal(plan[frames.index(max(frames))], cluster.n_parts)
+    batches = list(feeding.read_batches(data, cluster.own([longest]), console))
+    for number in range(2):  # the first call compiles
         began = time.monotonic()
-        list(run(batches, [(step, 0.0)]))
+        list(cluster.run(step, batches, [(number, 0.0)]))
     seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
     members = [member for part in longest for member in part]

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from util import metrics
 from util.cluster import Cluster
 from util.errors import DataError
-from util.feeding import Corpus, read_batches
+from util.feeding import Batch, Corpus, read_batches
 from util.planning import in_rounds
 from util.progress import Console
 
 Key = tuple[int, float]  # position of an utterance in its set, and its loss
 Scored = tuple[Key, NDArray[Any]]  # ..and what the network says, [time, ..]
+Rounds = Iterator[Iterator[Scored]]  # of all devices
 
 
 def score_batches(
     cluster: Cluster, step: Callable[..., Any], corpus: Corpus, plan: Sequence[list[int]], console: Console
-) -> Iterator[Iterator[Scored]]:
+) -> Rounds:
     """Run the batches of a plan through a step of the network, on all devices; every worker gets all results.
 
     Args:
@@ -71,3 +72,27 @@ def compare(data: Corpus, hypotheses: Mapping[Key, str]) -> list[metrics.Sample]
         raise DataError(f"No audio file of {data.name} can be read any more.")
     found = [(data.samples[member].utterance, loss, hypotheses[member, loss]) for member, loss in sorted(hypotheses)]
     return [metrics.score(utterance.path, utterance.transcript, text, loss) for utterance, loss, text in found]
+
+
+def recognise(cluster: Cluster, step: Callable[..., Any], samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return the probabilities, float32 [frames, n_labels + 1], of a recording, int16 [samples]."""
+    length, label, one = (np.array(value, np.int32) for value in ([len(samples)], [[0]], [1]))
+    batch = Batch([0], samples[np.newaxis], length, label, one, [])
+    _, results = next(cluster.run(step, [batch] * cluster.n_local))
+    probabilities: NDArray[np.float32] = results[0][1][0]
+    return probabilities
+
+
+SHARED_FLAGS = (
+    "bidirectional n_hidden layer_norm relu_clip random_seed train_batch_size dev_batch_size test_batch_size"
+    " batch_frames reverse_train reverse_dev reverse_test epochs validation_step learning_rate train test early_stop"
+    " load_train"
+)
+
+
+def same_everywhere(
+    values: Mapping[str, Any], labels: Sequence[str], sets: Mapping[str, Sequence[Corpus]]
+) -> dict[str, str]:
+    """Return, by name, what all tasks of a cluster have to be told alike: flags, alphabet, and the rows of the sets."""
+    rows = {f"the rows of --{name}_files": str([data.fingerprint for data in group]) for name, group in sets.items()}
+    return {f"--{name}": str(values[name]) for name in SHARED_FLAGS.split()} | {"the alphabet": str(labels)} | rows

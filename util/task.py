@@ -97,8 +97,8 @@ class Task:
         """Return the other tasks that cannot be reached at the moment, as in `worker 1 (10.0.0.2:3000)`."""
         return [f"{name} ({address})" for name, address in self.others() if not is_listening(address)]
 
-    def check_address(self, listen_host: str = "") -> None:
-        """See whether this task can listen.
+    def listen(self, listen_host: str = "") -> socket.socket:
+        """Listen on this task's address, in place of the server that is still to be started.
 
         Args:
             listen_host: the interface, where that is not the host of its address.
@@ -112,9 +112,7 @@ class Task:
         try:
             entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             family, _, _, _, place = min(entries, key=lambda entry: entry[0] != socket.AF_INET)  # as in util.listening
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(place)
+            return socket.create_server(place[:2], family=family, backlog=1024)
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
