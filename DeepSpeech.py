@@ -60,7 +60,6 @@ Tensor = Any
 Drop = Callable[[Tensor, str], Tensor]  # dropout: of a tensor, by the name of its layer
 Weights = dict[str, Any]
 Sets = dict[str, list[feeding.Corpus]]  # by purpose
-STOPPED = 130  # exit status
 
 # ----------------------------------------------------------------------------------------- 1  Flags
 
@@ -210,7 +209,7 @@ def check_flags() -> None:
     wanted = [name for name in ("train_files", "test_files", "one_shot_infer", "export_dir") if FLAGS[name].value]
     if not wanted or (FLAGS.dry_run and "train_files" not in wanted):
         raise UsageError(
-            "Nothing to do: give --train_files, --test_files, --one_shot_infer or --export_dir (--dry_run needs the first)."
+            "Nothing to do: give --train_files (--dry_run too), --test_files, --one_shot_infer or --export_dir."
         )
     if "train_files" not in wanted and not (FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir):
         raise UsageError(f"--{wanted[0]} without training needs --checkpoint_dir, where the network is.")
@@ -341,8 +340,7 @@ class Model:
             self.weights = make_weights(features.n_input, len(alphabet))
             self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
         self.variables = self.weights | self.adam.moments
-        batch = feeding.batch_types()
-        step_and_rate = [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
+        batch, step_and_rate = feeding.batch_types(), [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
         self.train_step = cluster.replicate(self._train_step, batch, step_and_rate)
         self.score_step = cluster.replicate(partial(self._score_step, decoding.greedy_path), batch)
         self.test_step = cluster.replicate(partial(self._score_step, decoding.softmax), batch)
@@ -362,11 +360,9 @@ class Model:
         norm = self.adam.apply(gradients, n_counted > 0, FLAGS.max_grad_norm, step, rate)
         return losses, loss_sum, n_counted, norm
 
-    def _score_step(
-        self, read: Callable[[Tensor], Tensor], samples: Tensor, n_samples: Tensor, labels: Tensor, label_len: Tensor
-    ) -> tuple[Tensor, ...]:
+    def _score_step(self, read: Any, samples: Tensor, n_samples: Tensor, *transcripts: Tensor) -> tuple[Tensor, ...]:
         logits, feature_len = self._logits(samples, n_samples, no_dropout)
-        losses, _ = ctc.ctc_loss(logits, feature_len, labels, label_len)
+        losses, _ = ctc.ctc_loss(logits, feature_len, *transcripts)
         return losses, read(logits), feature_len
 
     def _logits(self, samples: Tensor, n_samples: Tensor, drop: Drop) -> tuple[Tensor, Tensor]:
@@ -400,8 +396,6 @@ def learning_rate(state: checkpoints.State, step: int, epochs: float) -> float:
 class Trainer:
     """Trains a model epoch by epoch from wherever its state says it stands."""
 
-    BROKEN_STEPS = 3  # in a row, without a finite gradient, after which training stops
-
     def __init__(self, model: Model, sets: Sets, console: Console, log: metrics.MetricsLog):
         self.model, self.cluster, self.console, self.log = model, model.cluster, console, log
         self.data, self.dev, self.extra = sets["train"][0], sets["dev"], sets["metrics"]
@@ -409,7 +403,7 @@ class Trainer:
         self.state = begin_training(model, self.directory, console)
         if self.cluster.is_chief:
             self.directory.describe(flags=TABLE.values(), train_set=self.data.fingerprint)
-        self.guard = divergence.Guard(self.BROKEN_STEPS, self.directory.path, console)
+        self.guard = divergence.Guard(3, self.directory.path, console)  # steps without a finite gradient end it
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
         self.began = self.saved_at - self.state.elapsed
@@ -462,8 +456,7 @@ class Trainer:
                     if self.is_save_due() and self.guard.is_well:
                         self.save(["train"])
                     self.obey_stop()
-        seconds = time.monotonic() - begin
-        loss = state.loss
+        seconds, loss = time.monotonic() - begin, state.loss
         state.epoch, state.batch, state.loss_sum, state.n_losses = state.epoch + 1, 0, 0.0, 0
         self.console.say(metrics.format_epoch(state.epoch, state.target, loss, rates[-1], seconds, audio_s, waited_s))
         self.log.write("epoch", state.step, epoch=state.epoch, loss=loss, learning_rate=rates[-1], seconds=seconds,
@@ -524,7 +517,7 @@ class Trainer:
             self.save(["train"])
             path = self.directory.path
             self.console.say(f"Stopped on request; saved in {path}, the same command goes on from there.")
-            sys.exit(STOPPED)
+            sys.exit(commandline.STOPPED)
 
 
 def plan_epoch(data: feeding.Corpus, epoch: int, parts: int) -> list[list[int]]:
@@ -562,7 +555,7 @@ def load_state(model: Model, own: checkpoints.RunDirectory, console: Console) ->
     """Load weights, moments and state; a run that has begun goes on from its own checkpoints."""
     if FLAGS.load_train == "init" and own.has_begun():
         raise UsageError(
-            f"--load_train init would begin anew among the checkpoints in {own.path}: give another --save_checkpoint_dir."
+            f"--load_train init would begin anew among those in {own.path}: give another --save_checkpoint_dir."
         )
     other = Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own.path)
     source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
@@ -582,9 +575,8 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
     for data in sets:
         texts, greedy = {}, {}
         scored = itertools.chain.from_iterable(score_set(model, model.test_step, data, "test", console))
-        if not model.cluster.is_chief:
-            collections.deque(scored, 0)
-            continue
+        if not model.cluster.is_chief and not collections.deque(scored, 0):
+            continue  # that was this worker's share
         for key, probabilities, text in decoding.decode_each(decoder, scored):
             texts[key], greedy[key] = text, decoding.greedy_text(probabilities.argmax(1), model.alphabet)
             if FLAGS.probabilities_file:
@@ -638,20 +630,15 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chi
     return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report)
 
 
-def run(console: Console, task: Task) -> None:
+def run(task: Task, settings: DeviceSettings, console: Console) -> None:
     """Do what the flags ask for."""
-    settings = DeviceSettings.from_flags(TABLE.values())
-    if task.only_serves:
-        serve(task, settings, console)
-        return
     alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
-    tests = bool((FLAGS.test and FLAGS.test_files) or FLAGS.one_shot_infer)
-    beams = decoding.BeamSettings.from_flags(TABLE.values()) if tests else None
+    decodes = task.is_chief and ((FLAGS.test and FLAGS.test_files) or FLAGS.one_shot_infer)
+    beams = decoding.BeamSettings.from_flags(TABLE.values()) if decodes else None
     decoder = decoding.make_decoder(alphabet, beams, console)  # early, to know that there is one
     features = feature_set()
     cluster = join_cluster(task, settings, console) if task.hosts else None  # early, for the others wait
-    if not task.is_chief:
-        console.configure(max(FLAGS.log_level, WARNING), False)
+    console.configure(FLAGS.log_level if task.is_chief else WARNING, FLAGS.show_progressbar and task.is_chief)
     sets = load_sets(alphabet, features, console, task.is_chief)
     cluster = cluster or join_cluster(task, settings, console)
     with explain_losses(task):
@@ -699,9 +686,9 @@ def main() -> int:
         console.configure(FLAGS.log_level, FLAGS.show_progressbar)
         for notice in TABLE.notices():
             console.warn(notice)
-        run(console, task)
+        (serve if task.only_serves else run)(task, DeviceSettings.from_flags(TABLE.values()), console)
     if task.hosts:  # TensorFlow's threads would go on waiting for tasks that have ended
-        if outcome.status in (0, STOPPED):
+        if outcome.status in (0, commandline.STOPPED):
             await_end(task)
         sys.stdout.flush()
         os._exit(outcome.status)

@@ -55,6 +55,8 @@ _SWITCHES = """
     normalize_sample_rate export_tflite"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
+STOPPED = 130  # exit status of a program that was asked to end
+
 
 @dataclasses.dataclass
 class Outcome:
@@ -79,7 +81,7 @@ def report_errors(console: Console) -> Iterator[Outcome]:
         outcome.status = request.code
     except KeyboardInterrupt:
         console.say("Interrupted.", ERROR)
-        outcome.status = 130
+        outcome.status = STOPPED
 
 
 class FlagTable:
