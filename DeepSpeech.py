@@ -357,7 +357,7 @@ class Model:
             loss = loss_sum / tf.maximum(n_counted, 1.0)
         gradients = tape.gradient(loss, list(self.weights.values()))
         *gradients, loss_sum = self.cluster.sum([*gradients, loss_sum])
-        norm = self.adam.apply(gradients, n_counted > 0, FLAGS.max_grad_norm, step, rate)
+        norm = self.adam.apply(gradients, FLAGS.max_grad_norm, step, rate, wanted=n_counted > 0)
         return losses, loss_sum, n_counted, norm
 
     def _score_step(self, read: Any, samples: Tensor, n_samples: Tensor, *transcripts: Tensor) -> tuple[Tensor, ...]:

@@ -27,16 +27,18 @@ class Adam:
                 with tf.distribute.get_strategy().extended.colocate_vars_with(variable):
                     self.moments[slot] = tf.Variable(tf.zeros_like(variable), trainable=False, name=slot)
 
-    def apply(self, gradients: Sequence[Tensor], wanted: Tensor, max_norm: float, step: Tensor, rate: Tensor) -> Tensor:
+    def apply(
+        self, gradients: Sequence[Tensor], max_norm: float, step: Tensor, rate: Tensor, wanted: Tensor | bool = True
+    ) -> Tensor:
         """Add the operations of one update to the graph; nothing happens if a gradient is not finite.
 
         Args:
             gradients: one for each variable, in order.
-            wanted: bool; nothing happens without it.
             max_norm: gradients are scaled down to this global norm (Pascanu et al. 2013,
                 arXiv:1211.5063, algorithm 1); 0: never.
             step: int32, updates before this one.
             rate: float32, learning rate.
+            wanted: bool; nothing happens without it.
 
         Returns:
             float32, the global norm of the gradients before scaling.
