@@ -642,7 +642,8 @@ def run(task: Task, settings: DeviceSettings, console: Console) -> None:
     sets = load_sets(alphabet, features, console, task.is_chief)
     cluster = cluster or join_cluster(task, settings, console)
     with explain_losses(task):
-        cluster.agree(same_everywhere(TABLE.values(), alphabet.labels, sets))
+        if cluster.n_workers > 1:
+            cluster.agree(same_everywhere(TABLE.values(), alphabet.labels, sets))
         model = Model(alphabet, features, cluster)
         if FLAGS.dry_run:
             data = sets["train"][0]

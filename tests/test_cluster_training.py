@@ -24,6 +24,7 @@ from util import tf
 RUNS = int(os.environ.get("CLUSTER_RUNS", "2"))  # clean ends in a row; 20 before a release
 SECONDS = 90  # within which anything here has ended
 STEPS = 120  # of an epoch of the long set, with batches of two
+SERVED = ("--epochs=3", "--train_batch_size=2", "--checkpoint_secs=1", "--checkpoint_dir=run")
 
 
 def free_addresses(count: int) -> list[str]:
@@ -135,7 +136,7 @@ def test_two_workers_in_step_learn_what_one_process_learns_and_any_mode_goes_on(
     with cluster(*flags, "--train_batch_size=2", "--checkpoint_dir=two", "--test_files", csvs.test) as tasks:
         assert tasks.all_end() == {"worker 0": 0, "worker 1": 0}
         assert "Test on" in tasks.log("worker 0")
-        assert "Epoch" not in tasks.log("worker 1") + tasks.log("worker 1"), "the chief speaks"
+        assert "Epoch" not in tasks.log("worker 1"), "the chief speaks"
     one = deepspeech(*flags, "--train_batch_size=4", "--checkpoint_dir=one", "--test_files", csvs.test)
     assert one.returncode == 0, one.stderr
     for event in ("epoch", "validation", "test"):
@@ -157,9 +158,7 @@ def test_two_workers_in_step_learn_what_one_process_learns_and_any_mode_goes_on(
     assert len(losses(tmp_path / "two")) == 8
 
 
-def test_dropout_masks_of_the_workers_differ_and_are_the_same_every_time(
-    cluster: Callable[..., Tasks], csvs: Csvs, tmp_path: Path
-):
+def test_dropout_of_the_workers_is_the_same_every_time(cluster: Callable[..., Tasks], csvs: Csvs, tmp_path: Path):
     found = []
     for folder in ("first", "second"):
         flags = "--train_files", csvs.train, "--epochs=2", "--dropout_rate=0.5", f"--checkpoint_dir={folder}"
@@ -201,15 +200,7 @@ def test_a_killed_worker_ends_the_others_and_the_same_command_goes_on_exactly(
 def test_a_killed_worker_of_parameter_servers_is_replaced_and_may_come_back(
     cluster: Callable[..., Tasks], long_csv: Path, tmp_path: Path
 ):
-    flags = (
-        "--train_files",
-        long_csv,
-        "--epochs=3",
-        "--train_batch_size=2",
-        "--checkpoint_secs=1",
-        "--checkpoint_dir=run",
-    )
-    with cluster(*flags, ps=2, chief=True) as tasks:
+    with cluster(*SERVED, "--train_files", long_csv, ps=2, chief=True) as tasks:
         tasks.await_checkpoint(tmp_path / "run", "chief 0")
         tasks.running["worker 1"].kill()
         tasks.running["worker 1"].wait()
@@ -225,22 +216,14 @@ def test_a_killed_worker_of_parameter_servers_is_replaced_and_may_come_back(
 def test_a_killed_parameter_server_ends_training_and_the_same_command_goes_on(
     cluster: Callable[..., Tasks], long_csv: Path, tmp_path: Path
 ):
-    flags = (
-        "--train_files",
-        long_csv,
-        "--epochs=3",
-        "--train_batch_size=2",
-        "--checkpoint_secs=1",
-        "--checkpoint_dir=run",
-    )
-    with cluster(*flags, ps=2) as tasks:
+    with cluster(*SERVED, "--train_files", long_csv, ps=2) as tasks:
         step = tasks.await_checkpoint(tmp_path / "run", "worker 0")
         tasks.running["ps 1"].kill()
         assert tasks.ends("worker 0") == 1
         said = last_line(tasks.log("worker 0"))
         assert said.startswith(f"Error: Lost ps 1 ({tasks.address['ps 1']})"), said
         assert [tasks.ends(name) for name in ("worker 1", "ps 0")] == [0, 0]
-    with cluster(*flags, ps=2) as tasks:
+    with cluster(*SERVED, "--train_files", long_csv, ps=2) as tasks:
         assert tasks.ends("worker 0") == 0
         found = re.search(r"Training from epoch (\d), batch (\d+)", tasks.log("worker 0"))
         assert found

@@ -94,12 +94,14 @@ class Cluster:
         Yields:
             The parts of a batch, and the result of each.
         """
-        del paused  # nothing is ever begun before
-        for parts, values in zip(self._grouped(batches), common, strict=False):
-            yield parts, _numbers(step([part.tensors for part in parts], *values))
+        groups = zip(*[iter(batches)] * self.n_local, strict=True)
+        return self._compute(step, zip(map(list, groups), common, strict=False), paused)
 
-    def _grouped(self, batches: Iterable[Any]) -> Iterator[list[Any]]:
-        return map(list, zip(*[iter(batches)] * self.n_local, strict=True))
+    def _compute(
+        self, step: Any, inputs: Iterable[Any], _paused: Callable[[], bool]
+    ) -> Iterator[tuple[list[Any], Any]]:
+        for parts, values in inputs:  # one after the other: nothing else is ever under way
+            yield parts, _numbers(step([part.tensors for part in parts], *values))
 
     def sum(self, values: Any) -> Any:
         """Return tensors summed over all devices; to be called in a step."""
@@ -184,14 +186,7 @@ class ParameterServers(Cluster):
         """Compile a step; see `Cluster.replicate`."""
         return tf.function(lambda part, *common: step(*part, *common), input_signature=[tuple(batch), *common])
 
-    def run(
-        self,
-        step: Callable[..., Any],
-        batches: Iterable[Any],
-        common: Iterable[Sequence[Any]] = itertools.repeat(()),
-        paused: Callable[[], bool] = bool,
-    ) -> Iterator[tuple[list[Any], Any]]:
-        """Run a step on every batch, several at a time; see `Cluster.run`."""
+    def _compute(self, step: Any, inputs: Iterable[Any], paused: Callable[[], bool]) -> Iterator[tuple[list[Any], Any]]:
         pending: collections.deque[Any] = collections.deque()
 
         def results() -> tuple[list[Any], Any]:
@@ -200,7 +195,7 @@ class ParameterServers(Cluster):
             self.in_flight = len(pending)
             return parts, numbers
 
-        for parts, values in zip(self._grouped(batches), common, strict=False):
+        for parts, values in inputs:
             while pending and (len(pending) >= self._ahead or paused()):
                 yield results()
             with tf.device("/job:chief/replica:0/task:0/device:CPU:0"):  # workers fetch them from here

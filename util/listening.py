@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from util import tf
+from util.task import resolve
 
 _MACHINES = {"x86_64", "aarch64"}  # 64 bits, little-endian, relocations of this form
 _LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
@@ -50,8 +51,7 @@ def listen_only_on(host: str) -> bool:
     Raises:
         socket.gaierror: the name has no address.
     """
-    entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    family, _, _, _, address = min(entries, key=lambda entry: entry[0] != socket.AF_INET)
+    family, address = resolve(host)
     if platform.system() != "Linux" or platform.machine() not in _MACHINES:
         return False
     try:

@@ -110,8 +110,7 @@ class Task:
         host = listen_host or host
         name = f"{self.job} {self.index}"
         try:
-            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            family, _, _, _, place = min(entries, key=lambda entry: entry[0] != socket.AF_INET)  # as in util.listening
+            family, place = resolve(host, port)
             return socket.create_server(place[:2], family=family, backlog=1024)
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
@@ -130,6 +129,17 @@ class Task:
 def count_cores() -> int:
     """Return how many CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve(host: str, port: int | None = None) -> tuple[int, tuple[Any, ...]]:
+    """Return family and socket address of a host to listen on: its first, IPv4 before IPv6.
+
+    Raises:
+        socket.gaierror: the name has no address.
+    """
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, _, _, _, place = min(entries, key=lambda entry: entry[0] != socket.AF_INET)
+    return family, place
 
 
 def split_address(address: str) -> tuple[str, int]:
