@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from util.corpus import Utterance, read_csv, write_csv
+from util.download import download
 from util.errors import DataError, DeepSpeechError, UsageError
 from util.files import make_directory
-from util.importing import download
 
 LDC = "https://catalog.ldc.upenn.edu/desc/addenda"
 NAME = "LDC93S1"

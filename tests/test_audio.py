@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from util.audio import AudioInfo, read_audio, read_info, resampled_length, write_wav
+from util.audio import AudioInfo, read_audio, read_info, resampled_length, write_audio
 from util.errors import AudioError, DataError
 
 RATE = 16000
@@ -135,7 +135,7 @@ def test_the_length_is_foretold(tmp_path: Path, rate: int, length: int):
 def test_a_wav_is_written_exactly(tmp_path: Path):
     path = tmp_path / "a.wav"
     path.write_text("old")
-    write_wav(path, _pcm(), 8000)
+    write_audio(path, _pcm(), 8000)
     assert list(tmp_path.iterdir()) == [path]
     stored, rate = soundfile.read(path, dtype="int16")
     np.testing.assert_array_equal(stored, _pcm())
@@ -145,10 +145,10 @@ def test_a_wav_is_written_exactly(tmp_path: Path):
 
 def test_a_wav_that_cannot_be_written(tmp_path: Path):
     with pytest.raises(DataError, match=r"cannot write .*a\.wav: No such file or directory"):
-        write_wav(tmp_path / "none" / "a.wav", _pcm(), RATE)
+        write_audio(tmp_path / "none" / "a.wav", _pcm(), RATE)
     for wrong in (_speech(), _pcm()[:, None]):
         with pytest.raises(ValueError, match=r"expected int16 \[samples\]"):
-            write_wav(tmp_path / "a.wav", wrong, RATE)  # type: ignore[arg-type]
+            write_audio(tmp_path / "a.wav", wrong, RATE)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -247,7 +247,9 @@ def test_what_is_not_audio(tmp_path: Path, data: bytes, sentence: str, read):
 @pytest.mark.parametrize(("form", "name"), [("AIFF", "AIFF"), ("AU", "AU"), ("VOC", "VOC")])
 def test_audio_that_must_be_converted(tmp_path: Path, form: str, name: str):
     path = _make(tmp_path / "a.wav", _pcm(), form)
-    assert _message(path) == (f"{path} is {name}, expected WAV, FLAC, OGG or MP3; convert it to one of them")
+    assert _message(path) == (
+        f"{path} is {name}, expected WAV, FLAC, OGG or MP3; convert it to one of them (ffmpeg -i)"
+    )
 
 
 @pytest.mark.parametrize("read", [read_info, read_audio])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,39 +15,14 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from util.audio_faults import SUPPORTED, check_end, cut_short, no_samples, not_audio, unsupported
 from util.errors import AudioError
 from util.files import write_atomically
 
-_SUPPORTED = "WAV, FLAC, OGG or MP3"
-_FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
+_FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "NIST"}
+_TOLERANCE = 0.1  # s that a transcript may reach beyond the end of its recording
 _BLOCK = 1 << 20  # samples read at a time: nearly always the whole utterance
 _LONGEST = 3_600_000  # s; libsndfile gives a larger number for an unknown length
-_UNKNOWN_WAV_SIZE = 0x7FFF0000  # bytes; written into the header by programs that could not seek
-_OGG_PAGE = 65307  # bytes, the largest page (RFC 3533, section 6)
-_OGG_HEADER = 27  # bytes, without the table of segments
-_OGG_LAST = 0x04  # flag of the last page
-
-# First bytes of what people mistake for audio we read; None: ours, so it must be damaged.
-_MAGIC: list[tuple[bytes, int, str | None]] = [
-    (b"RIFF", 0, None),
-    (b"RF64", 0, None),
-    (b"fLaC", 0, None),
-    (b"OggS", 0, None),
-    (b"ID3", 0, None),
-    (b"\xff\xfb", 0, None),
-    (b"\xff\xf3", 0, None),
-    (b"\xff\xf2", 0, None),
-    (b"ftyp", 4, "MP4 or M4A"),
-    (b"\x1a\x45\xdf\xa3", 0, "WebM or Matroska"),
-    (b"\x30\x26\xb2\x75", 0, "Windows Media"),
-    (b"#!AMR", 0, "AMR"),
-    (b"ADIF", 0, "AAC"),
-    (b"\xff\xf1", 0, "AAC"),
-    (b"\xff\xf9", 0, "AAC"),
-    (b"PK\x03\x04", 0, "a ZIP archive"),
-    (b"\x1f\x8b", 0, "a gzip archive"),
-    (b"version https://git-lfs", 0, "a Git LFS pointer"),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +60,11 @@ def read_info(path: str | Path) -> AudioInfo:
             if n_samples:
                 file.seek(n_samples - 1)
                 if len(file.read(1)) != 1:
-                    raise _cut_short(path, f"its header promises {n_samples} samples")
+                    raise cut_short(path, f"its header promises {n_samples} samples")
         else:
             n_samples = sum(len(block) for block in _blocks(file, "int16"))
         if n_samples == 0:
-            raise _no_samples(path)
+            raise no_samples(path)
         return AudioInfo(file.samplerate, file.channels, n_samples)
 
 
@@ -99,7 +75,7 @@ def read_audio(path: str | Path, sample_rate: int) -> NDArray[np.int16]:
     clipped. 16-bit mono at the right rate comes back as it is stored.
 
     Args:
-        path: WAV (8, 16, 24, 32 bits, float), FLAC, OGG or MP3.
+        path: WAV (8, 16, 24, 32 bits, float), FLAC, OGG, MP3 or uncompressed SPHERE.
         sample_rate: wanted, in Hz.
 
     Returns:
@@ -109,17 +85,71 @@ def read_audio(path: str | Path, sample_rate: int) -> NDArray[np.int16]:
         AudioError: as in `read_info`; also when a float file holds NaN or infinity.
     """
     with _open(path) as file:
-        stored = (file.subtype, file.channels, file.samplerate)
-        exact = stored == ("PCM_16", 1, sample_rate)
-        blocks = list(_blocks(file, "int16" if exact else "float32"))  # each [samples, channels]
+        blocks = list(_blocks(file, "int16" if _is_exact(file, sample_rate) else "float32"))
         samples: NDArray[Any] = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.int16)
         if _knows_length(path, file) and len(samples) != file.frames:
-            raise _cut_short(path, f"{len(samples)} of {file.frames} samples are there")
-        rate: int = file.samplerate
+            raise cut_short(path, f"{len(samples)} of {file.frames} samples are there")
+        return _as_pcm(path, samples, file.samplerate, sample_rate)
+
+
+def read_part(
+    path: str | Path, sample_rate: int, start_s: float, end_s: float, channel: int | None
+) -> NDArray[np.int16]:
+    """Read a part of a file as `read_audio` reads the whole.
+
+    Args:
+        path: as there.
+        sample_rate: wanted, in Hz.
+        start_s: where the part begins, in seconds.
+        end_s: where it ends; infinity is the end of the file.
+        channel: the one to read, from 0; None averages all.
+
+    Returns:
+        int16 [samples].
+
+    Raises:
+        AudioError: as there; also when the file ends before the part does or has no such channel.
+    """
+    with _open(path) as file:
+        if channel is not None and channel >= file.channels:
+            raise AudioError(
+                f"{path} has {file.channels} channels, expected one more than {channel}; it is another file"
+            )
+        length = file.frames / file.samplerate
+        if start_s >= length or (math.isfinite(end_s) and end_s > length + _TOLERANCE):
+            raise AudioError(f"{path} ends after {length:.2f} s, expected speech from {start_s:.2f} s to {end_s:.2f} s")
+        first = round(start_s * file.samplerate)
+        last = min(file.frames, round(min(end_s, length) * file.samplerate))
+        file.seek(first)
+        dtype = "int16" if _is_exact(file, sample_rate) else "float32"
+        samples = file.read(last - first, dtype=dtype, always_2d=True)
+        if len(samples) != last - first:
+            raise cut_short(path, f"nothing can be read behind sample {first + len(samples)}")
+        if channel is not None:
+            samples = samples[:, channel : channel + 1]
+        return _as_pcm(path, samples, file.samplerate, sample_rate)
+
+
+def is_as_wanted(path: str | Path, sample_rate: int) -> bool:
+    """Return whether a file is a WAV or FLAC of 16 bits, one channel and that rate: nothing to convert.
+
+    Raises:
+        AudioError: as `read_info`.
+    """
+    with _open(path) as file:
+        return file.format in {"WAV", "FLAC"} and _is_exact(file, sample_rate)
+
+
+def _is_exact(file: Any, sample_rate: int) -> bool:
+    return bool((file.subtype, file.channels, file.samplerate) == ("PCM_16", 1, sample_rate))
+
+
+def _as_pcm(path: str | Path, samples: NDArray[Any], rate: int, sample_rate: int) -> NDArray[np.int16]:
+    """Make int16 [samples] at `sample_rate` of int16 or float32 [samples, channels] at `rate`."""
     if len(samples) == 0:
-        raise _no_samples(path)
-    if exact:
-        return samples[:, 0].astype(np.int16, copy=False)  # [samples]
+        raise no_samples(path)
+    if samples.dtype == np.int16:
+        return samples[:, 0]
     if not np.isfinite(samples).all():
         raise AudioError(
             f"{path} holds samples that are not numbers (NaN or infinity), expected values from "
@@ -142,11 +172,11 @@ def resampled_length(n_samples: int, from_rate: int, to_rate: int) -> int:
     return max(1, (2 * n_samples * to_rate + from_rate) // (2 * from_rate))
 
 
-def write_wav(path: str | Path, samples: NDArray[np.int16], sample_rate: int) -> None:
-    """Write a 16-bit mono WAV, atomically.
+def write_audio(path: str | Path, samples: NDArray[np.int16], sample_rate: int) -> None:
+    """Write 16-bit mono as WAV or FLAC, by the ending of the name; atomically.
 
     Args:
-        path: where to; an existing file is replaced.
+        path: where to, .wav or .flac; an existing file is replaced.
         samples: int16 [samples].
         sample_rate: in Hz.
 
@@ -154,11 +184,25 @@ def write_wav(path: str | Path, samples: NDArray[np.int16], sample_rate: int) ->
         DataError: the file cannot be written.
         ValueError: `samples` is not one channel of int16.
     """
+    write_atomically(path, encode_audio(Path(path).suffix, samples, sample_rate))
+
+
+def encode_audio(suffix: str, samples: NDArray[np.int16], sample_rate: int) -> bytes:
+    """Return the bytes of a file of 16-bit mono.
+
+    Args:
+        suffix: .wav or .flac.
+        samples: int16 [samples].
+        sample_rate: in Hz.
+
+    Raises:
+        ValueError: `samples` is not one channel of int16.
+    """
     if samples.dtype != np.int16 or samples.ndim != 1:
         raise ValueError(f"expected int16 [samples], found {samples.dtype} {list(samples.shape)}")
-    wav = BytesIO()
-    soundfile.write(wav, samples, sample_rate, format="WAV", subtype="PCM_16")
-    write_atomically(path, wav.getvalue())
+    file = BytesIO()
+    soundfile.write(file, samples, sample_rate, format=suffix.removeprefix(".").upper(), subtype="PCM_16")
+    return file.getvalue()
 
 
 @contextmanager
@@ -167,20 +211,18 @@ def _open(path: str | Path) -> Iterator[Any]:
         size = Path(path).stat().st_size
         with Path(path).open("rb") as raw:
             head = raw.read(64)
-            if size and head[:4] == b"OggS":
-                _check_ogg_end(path, raw, size)
-            elif head[:4] in (b"RIFF", b"RF64"):
-                _check_wav_end(path, raw, size)
+            if size:
+                check_end(path, raw, head, size)
     except OSError as error:
         reason = "it is a folder" if Path(path).is_dir() else error.strerror
-        raise AudioError(f"cannot read {path}: {reason}; expected a {_SUPPORTED} file with speech") from None
+        raise AudioError(f"cannot read {path}: {reason}; expected a {SUPPORTED} file with speech") from None
     if size == 0:
-        raise AudioError(f"{path} is empty (0 bytes), expected {_SUPPORTED}; copy it again")
+        raise AudioError(f"{path} is empty (0 bytes), expected {SUPPORTED}; copy it again")
     opened = False
     try:
         with soundfile.SoundFile(str(path)) as file:
             if file.format not in _FORMATS:
-                raise _unsupported(path, file.format_info.split(" (")[0])
+                raise unsupported(path, file.format_info.split(" (")[0])
             if file.frames > _LONGEST * file.samplerate:
                 raise AudioError(
                     f"{path} does not say how long it is, as FLAC that was written into a pipe; "
@@ -190,8 +232,8 @@ def _open(path: str | Path) -> Iterator[Any]:
             yield file
     except soundfile.SoundFileError:
         if opened:
-            raise _cut_short(path, "decoding stops before the end") from None
-        raise _not_audio(path, head) from None
+            raise cut_short(path, "decoding stops before the end") from None
+        raise not_audio(path, head) from None
 
 
 def _knows_length(path: str | Path, file: Any) -> bool:
@@ -219,66 +261,3 @@ def _resample(mono: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.f
     length = resampled_length(len(mono), rate, wanted)
     # soxr rounds the length of very short sounds differently.
     return np.pad(resampled[:length], (0, max(0, length - len(resampled))))
-
-
-def _check_wav_end(path: str | Path, raw: Any, size: int) -> None:
-    """Compare the length of the data chunk with the file: libsndfile corrects it silently."""
-    start = 12
-    long_length = None  # of an RF64, whose data chunk has no room for it (EBU Tech 3306)
-    while start + 8 <= size:
-        raw.seek(start)
-        header = raw.read(8)
-        length = int.from_bytes(header[4:], "little")
-        start += 8
-        if header[:4] == b"ds64":
-            long_length = int.from_bytes(raw.read(16)[8:], "little")
-        if header[:4] == b"data":
-            unknown = long_length is None and length >= _UNKNOWN_WAV_SIZE
-            length = length if long_length is None else long_length
-            if start + length > size and not unknown:
-                raise _cut_short(path, f"{size - start} of {length} bytes of sound are there")
-            return
-        start += length + length % 2
-
-
-def _check_ogg_end(path: str | Path, raw: Any, size: int) -> None:
-    """Look for the last page: libsndfile takes whatever page comes last for it."""
-    raw.seek(max(0, size - _OGG_PAGE - _OGG_HEADER))
-    tail = raw.read()
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    segments = page[_OGG_HEADER : _OGG_HEADER + page[26]] if len(page) >= _OGG_HEADER else b""
-    complete = (
-        len(page) >= _OGG_HEADER
-        and len(segments) == page[26]
-        and len(page) >= _OGG_HEADER + len(segments) + sum(segments)
-        and page[5] & _OGG_LAST
-    )
-    if not complete:
-        raise _cut_short(path, "its last OGG page is missing")
-
-
-def _not_audio(path: str | Path, head: bytes) -> AudioError:
-    for magic, offset, name in _MAGIC:
-        if head[offset:].startswith(magic):
-            return _unsupported(path, name) if name else _cut_short(path, "decoding fails at once")
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html")):
-        what = "is a web page"
-    elif all(byte >= 32 or byte in b"\t\r\n" for byte in head):
-        what = "is text"
-    else:
-        what = "is not audio of a known kind"
-    quoted = ascii(head[:24].decode("latin-1"))
-    return AudioError(f"{path} {what} (it starts with {quoted}), expected {_SUPPORTED}; download or convert it again")
-
-
-def _unsupported(path: str | Path, name: str) -> AudioError:
-    return AudioError(f"{path} is {name}, expected {_SUPPORTED}; convert it to one of them")
-
-
-def _cut_short(path: str | Path, proof: str) -> AudioError:
-    return AudioError(f"{path} is cut short or damaged: {proof}; copy or download it again")
-
-
-def _no_samples(path: str | Path) -> AudioError:
-    return AudioError(f"{path} has no samples, only a header; record it again or leave it out")

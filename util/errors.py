@@ -27,6 +27,10 @@ class AudioError(DataError):
     """An audio file cannot be read as speech."""
 
 
+class UnsupportedAudioError(AudioError):
+    """An audio file is of a kind that another program must convert first."""
+
+
 class CheckpointError(DeepSpeechError):
     """A checkpoint cannot be read, written, or does not fit the run."""
 

@@ -1,173 +1,245 @@
-"""What every corpus importer needs: getting files over connections that break."""
+"""The machine that all importers share; each adds the facts of its corpus.
+
+An importer says where the archives of a corpus are (`Corpus`) and yields its clips. The rest stands here: the options,
+getting and unpacking the archives, cleaning transcripts, converting audio, the splits, the CSVs and the report.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
-from http.client import HTTPException
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from util.errors import DataError
-from util.files import make_directory, publish
+from util import clips, transcripts
+from util.archives import CHECKSUMS, Archive, Shelf, openslr
+from util.clips import Clip, Form
+from util.commandline import report_errors
+from util.corpus import Fault, Utterance, write_csv, write_faults
+from util.errors import AudioError, DataError, UsageError
+from util.files import locked, make_directory, write_atomically
+from util.progress import Console
+from util.text import read_alphabet
+from util.transcripts import keyed_lines
 
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where that is known
+DEALT = ("train", "dev", "test")  # the splits that are made where a corpus has none
+_AT_ONCE = 4096  # clips handed to the workers together
 
-_BLOCK = 1 << 16  # bytes
+Value = TypeVar("Value")
 
 
-def download(
-    urls: str | Sequence[str],
-    path: Path,
-    *,
-    sha256: str | None = None,
-    size: int | None = None,
-    check: Callable[[Path], object] | None = None,
-    progress: Progress | None = None,
-    timeout: float = 30.0,
-) -> None:
-    """Get a file, whole and checked, under its name; nothing happens where it already is.
+@dataclass(frozen=True)
+class Corpus:
+    """The facts of a corpus. Those that depend on the command line are functions of the parsed options.
 
-    What has arrived is kept beside it as `<name>.part`. A connection that breaks is taken up where
-    it broke (RFC 9110, section 14: range requests) for as long as every attempt brings something
-    new. A `.part` of an earlier run is continued only where a checksum can tell whether the two
-    halves are of one file.
-
-    Args:
-        urls: http, https, ftp or file addresses of the same file, tried in this order.
-        path: where the file shall be; its folder is made.
-        sha256: hexadecimal checksum the file must have.
-        size: number of bytes the file must have.
-        check: raises a DataError that says what else is wrong with a file that has arrived.
-        progress: called after each block.
-        timeout: seconds to wait for an answer or for the next block.
-
-    Raises:
-        DataError: no address gave a file that passes; says for each why. None is then left at
-            `path`, unless one was there that did not pass.
+    Attributes:
+        key: begins the names of its files, as in <key>-train.csv.
+        title: what people call it.
+        language: ISO 639 code.
+        licence: under which it may be used, in a few words.
+        archives: what it is published as.
+        splits: the sets it must fill; an import that leaves one empty fails.
+        how_to_get: what to do for the archives that have no mirror.
+        longest_s: where --max_duration is not given.
+        seconds_per_character: a clip with less cannot hold its transcript.
+        joined: its language writes no spaces between words.
+        add_options: adds the corpus's own options to the parser.
     """
 
-    def fault_of(file: Path) -> str | None:
-        return _fault(file, sha256, size, check)
-
-    if path.is_file() and fault_of(path) is None:
-        return
-    make_directory(path.parent)
-    part = path.with_name(path.name + ".part")
-    if sha256 is None:
-        part.unlink(missing_ok=True)
-    reasons = []
-    for url in [urls] if isinstance(urls, str) else urls:
-        try:
-            fault = _fetch(url, part, fault_of, progress, timeout)
-        except (OSError, HTTPException, ValueError) as error:
-            fault = _reason(error)
-        if fault is None:
-            publish(part, path)
-            return
-        reasons.append(f"{url}: {fault}")
-    raise DataError(f"cannot get {path.name} ({'; '.join(reasons)})")
+    key: str
+    title: str
+    language: str | Callable[[Any], str]
+    licence: str
+    archives: Sequence[Archive] | Callable[[Any], Sequence[Archive]]
+    splits: Sequence[str] | Callable[[Any], Sequence[str]] = DEALT
+    how_to_get: str = ""
+    longest_s: float = math.inf
+    seconds_per_character: float = 0.02
+    joined: bool = False
+    add_options: Callable[[Any], object] = field(default=lambda parser: parser)
 
 
-def _fetch(
-    url: str,
-    part: Path,
-    fault_of: Callable[[Path], str | None],
-    progress: Progress | None,
-    timeout: float,
-) -> str | None:
-    """Fill `part` from one address; return what is wrong with it, having removed it, or None."""
-    validator = None  # of the file as this run first saw it, so that a resumed half must match
-    longest = _size(part)
-    while True:
-        resumed = _size(part) > 0
-        try:
-            with _open(url, _size(part), validator, timeout) as response:
-                validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
-                _append(response, part, progress)
-        except (OSError, HTTPException):
-            if _size(part) <= longest:
+Finder = Callable[[Sequence[Path], Any], Iterator[Clip]]  # of the clips in unpacked archives, given the options
+
+
+__all__ = ["Archive", "Clip", "Corpus", "keyed_lines", "openslr", "run_import"]
+
+
+def run_import(corpus: Corpus, find_clips: Finder, parser: Any) -> int:
+    """Import a corpus as the command line says.
+
+    Args:
+        corpus: its facts.
+        find_clips: yields its clips, given what the archives became (a folder each, or the file) and the options.
+        parser: an argparse.ArgumentParser without arguments.
+
+    Returns:
+        The exit status: 1 where a split came out empty or the corpus cannot be had.
+    """
+    console = Console()
+    _add_options(parser, corpus)
+    options = parser.parse_args()
+    with report_errors(console) as outcome:
+        make_directory(options.dir)
+        with locked(options.dir):
+            outcome.status = _Import(corpus, options, console).run(find_clips)
+    return outcome.status
+
+
+def _add_options(parser: Any, corpus: Corpus) -> None:
+    add = parser.add_argument
+    add("dir", metavar="DIR", type=Path, help="where archives, audio files and CSVs go")
+    add("--source", metavar="URL|FOLDER", help="where the archives, or their unpacked folders, are instead of the web; "
+        f"a {CHECKSUMS} there says what they should be")  # fmt: skip
+    add("--filter_alphabet", metavar="FILE", type=Path, help="leave out transcripts with characters it lacks")
+    add("--normalize", action="store_true", help="write letters with accents as plain ones")
+    add("--validate_label_locale", metavar="FILE", type=Path,
+        help="a Python file whose validate_label(text) cleans transcripts, or refuses one by None")  # fmt: skip
+    add("--min_duration", metavar="S", type=float, default=0.0, help="leave out shorter clips (%(default)s)")
+    add("--max_duration", metavar="S", type=float, default=corpus.longest_s, help="leave out longer ones (%(default)s)")
+    add("--sample_rate", metavar="HZ", type=int, default=16000, help="of the audio files (%(default)s)")
+    add("--audio_format", choices=("wav", "flac"), default="wav", help="of the audio files (%(default)s)")
+    add("--workers", metavar="N", type=int, default=os.cpu_count(), help="clips converted at once (%(default)s)")
+    corpus.add_options(parser)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A clip that has become an audio file."""
+
+    clip: Clip
+    path: Path
+    duration_s: float
+
+
+class _Import:
+    def __init__(self, corpus: Corpus, options: Any, console: Console):
+        self._corpus, self._options, self._console = corpus, options, console
+        self._folder = Path(options.dir).absolute()
+        for name in ("sample_rate", "workers"):
+            if getattr(options, name) < 1:
+                raise UsageError(f"--{name} is {getattr(options, name)}, expected 1 or more")
+        self._language = self._chosen(corpus.language)
+        self._clean = transcripts.Cleaning(
+            language=self._language,
+            joined=corpus.joined,
+            to_ascii=options.normalize,
+            alphabet=read_alphabet(options.filter_alphabet) if options.filter_alphabet else None,
+            validate=transcripts.load_validator(options.validate_label_locale)
+            if options.validate_label_locale
+            else None,
+        )
+        self._form = Form(
+            options.sample_rate, f".{options.audio_format}", options.min_duration, options.max_duration,
+            corpus.seconds_per_character,
+        )  # fmt: skip
+        self._faults: list[Fault] = []
+
+    def run(self, find_clips: Finder) -> int:
+        corpus = self._corpus
+        self._console.say(f"{corpus.title}: language {self._language}, licence {corpus.licence}.")
+        shelf = Shelf(self._folder, self._options.source, corpus.how_to_get, self._console)
+        found = [shelf.get(archive) for archive in self._chosen(corpus.archives)]
+        made = self._convert(self._cleaned(find_clips(found, self._options)))
+        dealt = clips.deal([one.clip for one in made])
+        made = [replace(one, clip=clip) for one, clip in zip(made, dealt, strict=True)]
+        return self._write(made)
+
+    def _chosen(self, value: Value | Callable[[Any], Value]) -> Value:
+        chosen: Value = value(self._options) if callable(value) else value
+        return chosen
+
+    def _refuse(self, clip: Clip, kind: str, reason: str) -> None:
+        row = Utterance(
+            str(clip.audio), str(clip.audio), 0, clip.transcript or "", self._corpus.key, len(self._faults) + 1
+        )
+        self._faults.append(Fault(row, kind, reason))
+
+    def _cleaned(self, found: Iterator[Clip]) -> Iterator[Clip]:
+        checked: set[str] = set()
+        for clip in found:
+            if clip.audio.suffix not in checked and clip.audio.is_file():
+                clips.check_kind(clip.audio)
+                checked.add(clip.audio.suffix)
+            if clip.transcript is None:
+                self._refuse(clip, "no transcript", f"the corpus has no transcript for {clip.audio.name}")
+                continue
+            try:
+                yield replace(clip, transcript=self._clean(clip.transcript))
+            except transcripts.RefusedError as error:
+                self._refuse(clip, error.kind, str(error))
+
+    def _convert(self, cleaned: Iterator[Clip]) -> list[_Made]:
+        made: list[_Made] = []
+        everything = list(cleaned)
+        left = iter(everything)
+        label = f"Converting {len(everything)} clips"
+        with ThreadPoolExecutor(self._options.workers) as pool, self._console.track(label, len(everything)) as bar:
+            try:
+                while group := list(islice(left, _AT_ONCE)):
+                    for clip, outcome in zip(group, pool.map(self._make, group), strict=True):
+                        bar.advance()
+                        if isinstance(outcome, _Made):
+                            made.append(outcome)
+                        else:
+                            kind = getattr(outcome, "kind", "audio file at fault")
+                            self._refuse(clip, kind, str(outcome))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
                 raise
-            longest = _size(part)
-            continue
-        fault = fault_of(part)
-        if fault is None:
-            return None
-        longest = _size(part)
-        part.unlink()
-        if not resumed:
-            return fault  # else the two halves were of different files: once more, from the start
+        return made
+
+    def _make(self, clip: Clip) -> _Made | DataError:
+        target = self._folder / "clips" / clip.file_name(self._folder)
+        try:
+            return _Made(clip, *clips.convert(clip, target, self._form))
+        except (transcripts.RefusedError, AudioError) as error:
+            return error
+        except OSError as error:
+            raise DataError(f"cannot write {target}: {error.strerror}; make room or choose another folder") from None
+
+    def _write(self, made: list[_Made]) -> int:
+        os.sync()  # the audio files, before CSVs say that they are there
+        splits = list(dict.fromkeys([*self._chosen(self._corpus.splits), *sorted({one.clip.split for one in made})]))
+        lines, empty = [], []
+        for split in splits:
+            of_split = [one for one in made if one.clip.split == split]
+            table = self._folder / f"{self._corpus.key}-{split}.csv"
+            write_csv(table, sorted(map(self._row, of_split), key=lambda row: (row.wav_filesize, row.path)))
+            lines.append(f"  {split:<20}{_figures(of_split)}  {table}")
+            empty += [] if of_split else [split]
+        alphabet = self._folder / f"{self._corpus.key}-alphabet.txt"
+        characters = sorted(set().union(*(one.clip.transcript or "" for one in made)))
+        if characters:
+            write_atomically(alphabet, "".join("\\#\n" if ch == "#" else f"{ch}\n" for ch in characters))
+        skipped = self._folder / f"{self._corpus.key}-skipped.csv"
+        write_faults(skipped, self._faults)
+        self._report(made, lines, skipped, alphabet if characters else None)
+        if empty:
+            self._console.warn(f"Nothing was imported into {', '.join(empty)}; {skipped} says why clips were left out.")
+        return 1 if empty else 0
+
+    def _row(self, one: _Made) -> Utterance:
+        extra = (("speaker", one.clip.speaker),) if one.clip.speaker else ()
+        size = one.path.stat().st_size
+        return Utterance(one.path.name, str(one.path), size, one.clip.transcript or "", self._corpus.key, 0, extra)
+
+    def _report(self, made: list[_Made], lines: list[str], skipped: Path, alphabet: Path | None) -> None:
+        head = f"  {'':<20}{'clips':>9}{'hours':>9}{'speakers':>10}{'characters':>12}"
+        total = f"  {'imported':<20}{_figures(made)}  {alphabet or ''}"
+        kinds = Counter(fault.kind for fault in self._faults)
+        left_out = [f"  {kind:<30}{count:>9}" for kind, count in kinds.most_common()]
+        title = [f"Left out {len(self._faults)}, listed in {skipped}:"] if left_out else []
+        self._console.say("\n".join([self._corpus.title, head, *lines, total, *title, *left_out]))
 
 
-def _open(url: str, start: int, validator: str | None, timeout: float) -> Any:
-    """Ask for a file from byte `start` on; returns urllib's response."""
-    headers = {"User-Agent": "DeepSpeech-importer"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-        if validator and not validator.startswith("W/"):  # a weak one never allows a range
-            headers["If-Range"] = validator
-    try:
-        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
-    except urllib.error.HTTPError as error:
-        if start and error.code == 416:  # nothing lies beyond what we have: not the same file
-            return _open(url, 0, None, timeout)
-        raise
-
-
-def _append(response: Any, part: Path, progress: Progress | None) -> None:
-    """Write a response to `part`: behind what is there, if the server continues it."""
-    done = 0
-    if getattr(response, "status", None) == 206:
-        first = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
-        done = _size(part)
-        if first != str(done):
-            raise ConnectionError(f"asked for the bytes from {done} on, and got those from {first}")
-    length = response.headers.get("Content-Length")
-    total = done + int(length) if length else None
-    with part.open("ab" if done else "wb") as file:
-        while block := response.read(_BLOCK):
-            file.write(block)
-            done += len(block)
-            if progress:
-                progress(done, total)
-    if total is not None and done != total:
-        raise ConnectionError(f"the connection ended after {done} of {total} bytes")
-
-
-def _fault(
-    file: Path,
-    sha256: str | None,
-    size: int | None,
-    check: Callable[[Path], object] | None,
-) -> str | None:
-    """Say what is wrong with a file that has arrived, if anything."""
-    if size is not None and _size(file) != size:
-        return f"has {_size(file)} bytes, expected {size}"
-    if sha256 is not None and (found := _sha256(file)) != sha256.lower():
-        return f"has the SHA-256 checksum {found}, expected {sha256}"
-    try:
-        if check:
-            check(file)
-    except DataError as error:
-        return str(error)
-    return None
-
-
-def _reason(error: Exception) -> str:
-    cause = error
-    if isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError):
-        cause = error.reason if isinstance(error.reason, Exception) else Exception(error.reason)
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return str(cause) or type(cause).__name__
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _figures(made: Sequence[_Made]) -> str:
+    hours = sum(one.duration_s for one in made) / 3600
+    speakers = len({one.clip.speaker for one in made if one.clip.speaker})
+    characters = len(set().union(*(one.clip.transcript or "" for one in made)))
+    return f"{len(made):>9}{hours:>9.2f}{speakers or '?':>10}{characters:>12}"

@@ -1,0 +1,205 @@
+"""The clips of a corpus: from whatever its importer finds to checked audio files, and into splits."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from util.audio import encode_audio, is_as_wanted, read_audio, read_info, read_part
+from util.errors import AudioError, UnsupportedAudioError
+from util.transcripts import RefusedError
+
+_SHARE = 0.1  # of the speakers, that each of dev and test gets
+_MOST = 2 * _SHARE  # of the clips, that a speaker in dev or test may have
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One utterance as an importer finds it.
+
+    Attributes:
+        audio: the recording, or the longer one that it is a part of.
+        transcript: as the corpus has it; None where it has none.
+        split: the name of the set that the corpus puts it in; "" lets `deal` choose.
+        speaker: who speaks; "" where the corpus does not tell.
+        start_s: where it begins in the recording, in seconds.
+        end_s: where it ends; infinity is the end of the recording.
+        channel: of the recording, from 0; None averages all.
+        name: of the converted file, a path without ending; "" makes one of the recording's.
+    """
+
+    audio: Path
+    transcript: str | None
+    split: str = ""
+    speaker: str = ""
+    start_s: float = 0.0
+    end_s: float = math.inf
+    channel: int | None = None
+    name: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the recording."""
+        return self.start_s == 0.0 and math.isinf(self.end_s) and self.channel is None
+
+    def file_name(self, root: Path) -> str:
+        """Return the path of the converted file, without ending, for a recording below `root` or elsewhere."""
+        if self.name:
+            return self.name
+        name = self.audio.relative_to(root) if self.audio.is_relative_to(root) else Path(self.audio.name)
+        parts = [str(name.with_suffix(""))]
+        parts += [] if self.channel is None else [f"ch{self.channel}"]
+        if self.start_s or math.isfinite(self.end_s):
+            parts.append(f"{round(self.start_s * 100):07d}")
+        if math.isfinite(self.end_s):
+            parts.append(f"{round(self.end_s * 100):07d}")
+        return "-".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is kept, and how.
+
+    Attributes:
+        sample_rate: in Hz.
+        ending: .wav or .flac.
+        shortest_s: of a clip, in seconds.
+        longest_s: of a clip, in seconds.
+        seconds_per_character: a clip with less cannot hold its transcript.
+    """
+
+    sample_rate: int
+    ending: str
+    shortest_s: float
+    longest_s: float
+    seconds_per_character: float
+
+    def check(self, duration_s: float, transcript: str) -> None:
+        """Raise RefusedError for a clip that is too short or too long."""
+        if duration_s < self.shortest_s:
+            raise RefusedError("too short", f"{duration_s:.2f} s, expected {self.shortest_s:g} s or more")
+        if duration_s > self.longest_s:
+            raise RefusedError("too long", f"{duration_s:.2f} s, expected {self.longest_s:g} s or less")
+        needed = len(transcript) * self.seconds_per_character
+        if duration_s < needed:
+            raise RefusedError(
+                "too short for its transcript",
+                f"{duration_s:.2f} s for {len(transcript)} characters, expected {needed:.2f} s",
+            )
+
+
+def check_kind(path: Path) -> None:
+    """Raise UnsupportedAudioError for a file that another program must convert first; other faults pass."""
+    try:
+        read_info(path)
+    except UnsupportedAudioError:
+        raise
+    except AudioError:
+        return
+
+
+def convert(clip: Clip, target: Path, form: Form) -> tuple[Path, float]:
+    """Make the audio file of a clip, unless it is there or the recording will do as it is.
+
+    Args:
+        clip: its transcript cleaned.
+        target: the file to make, without ending.
+        form: what it shall be.
+
+    Returns:
+        The audio file, and its length in seconds.
+
+    Raises:
+        RefusedError: the recording is missing, or the clip too short or too long.
+        AudioError: the recording cannot be read.
+        OSError: the file cannot be written.
+    """
+    assert clip.transcript is not None
+    if not clip.audio.is_file():
+        raise RefusedError("no audio file", f"there is no {clip.audio}")
+    if clip.is_whole and clip.audio.suffix == form.ending and is_as_wanted(clip.audio, form.sample_rate):
+        path = clip.audio
+        duration_s = read_info(path).duration_s
+        form.check(duration_s, clip.transcript)
+        return path, duration_s
+    path = target.with_name(target.name + form.ending)
+    if duration_s := _finished(path, clip, form):
+        form.check(duration_s, clip.transcript)
+        return path, duration_s
+    samples = _read(clip, form.sample_rate)
+    duration_s = len(samples) / form.sample_rate
+    form.check(duration_s, clip.transcript)
+    _write(path, encode_audio(form.ending, samples, form.sample_rate))
+    return path, duration_s
+
+
+def _finished(path: Path, clip: Clip, form: Form) -> float:
+    """Return the length of a clip that was converted before, 0 where it must be converted now."""
+    try:
+        info = read_info(path)
+    except AudioError:
+        return 0.0
+    is_current = info.sample_rate == form.sample_rate and path.stat().st_mtime >= clip.audio.stat().st_mtime
+    return info.duration_s if is_current else 0.0
+
+
+def _read(clip: Clip, sample_rate: int) -> NDArray[np.int16]:
+    """Read int16 [samples] of a clip."""
+    if clip.is_whole:
+        return read_audio(clip.audio, sample_rate)
+    return read_part(clip.audio, sample_rate, clip.start_s, clip.end_s, clip.channel)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a clip whole; it need not survive a power cut, since the next import would look at it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+def deal(clips: Sequence[Clip]) -> list[Clip]:
+    """Put clips that have no split into train, dev and test, about 8:1:1 of the speakers.
+
+    Nobody is in two splits. Where speakers are not told, or are fewer than three, no sentence is in two splits. The
+    choice depends on a hash of the name, so that recordings added later move nobody who was there.
+
+    Args:
+        clips: of one corpus; at least three groups of them for three splits.
+    """
+    loose = [clip for clip in clips if not clip.split]
+    by_speaker = all(clip.speaker for clip in loose) and len({clip.speaker for clip in loose}) > 2
+    groups = Counter(_group(clip, by_speaker) for clip in loose)
+    place = {group: _hash(group) for group in groups}
+    movable = sorted((g for g in groups if groups[g] <= max(1, _MOST * len(loose))), key=place.__getitem__) or list(
+        groups
+    )
+    chosen = {split: {g for g in movable if start <= place[g] < start + _SHARE} for split, start in _STARTS.items()}
+    for split in _STARTS:
+        others = set().union(*(chosen[name] for name in chosen if name != split))
+        if not chosen[split] and len(groups) > 2:
+            chosen[split] = {next(g for g in movable if g not in others)}
+    split_of = {group: split for split, members in chosen.items() for group in members}
+    return [
+        clip if clip.split else replace(clip, split=split_of.get(_group(clip, by_speaker), "train")) for clip in clips
+    ]
+
+
+_STARTS = {"test": 0.0, "dev": _SHARE}  # of the range of hashes that goes to a split
+
+
+def _group(clip: Clip, by_speaker: bool) -> str:
+    return clip.speaker if by_speaker else clip.transcript or ""
+
+
+def _hash(text: str) -> float:
+    """Return a number from 0 to 1 that is the same everywhere."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
