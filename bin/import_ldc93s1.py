@@ -9,8 +9,6 @@ recording of the same sentence in data/smoke_test is taken. A finished import is
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
 import sys
 import wave
 from pathlib import Path
@@ -19,10 +17,12 @@ from urllib.parse import unquote
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from util.commandline import report_errors
 from util.corpus import Utterance, read_csv, write_csv
 from util.download import download
-from util.errors import DataError, DeepSpeechError, UsageError
-from util.files import make_directory
+from util.errors import DataError, UsageError
+from util.files import locked, make_directory
+from util.progress import Console
 
 LDC = "https://catalog.ldc.upenn.edu/desc/addenda"
 NAME = "LDC93S1"
@@ -39,26 +39,20 @@ def main() -> int:
         help=f"where {NAME}.wav and {NAME}.txt are; a WAV has its .txt beside it (default: {LDC})",
     )
     arguments = parser.parse_args()
-    try:
-        import_sentence(arguments.dir, arguments.source)
-    except DeepSpeechError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:
-        print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    with report_errors(Console()) as outcome:
+        make_directory(arguments.dir)
+        try:
+            with locked(arguments.dir):  # the tasks of a cluster come here together
+                import_sentence(arguments.dir, arguments.source)
+        except OSError as error:
+            raise DataError(f"{error.filename}: {error.strerror}") from None
+    return outcome.status
 
 
 def import_sentence(folder: Path, source: str | None) -> None:
     """Get the sentence into `folder` and write its CSV."""
     table = folder / "ldc93s1.csv"
     address = locate(source) if source else f"{LDC}/{NAME}.wav"
-    make_directory(folder)
-    # Held to the end of the program: the tasks of a cluster come here together.
-    fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
     possible = {name_in(address)} if source else {f"{NAME}.wav", BUNDLED.name}
     if is_finished(table, possible):
         print(f"{table} is there already.")

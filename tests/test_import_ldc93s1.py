@@ -126,7 +126,7 @@ def test_what_a_given_source_must_hold(served, tmp_path, name, content, sentence
     done = run(tmp_path / "t", "--source", served.url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith(f"import_ldc93s1.py: cannot get {name} ({served.url}/{name}: ")
+    assert done.stderr.startswith(f"Error: cannot get {name} ({served.url}/{name}: ")
     assert sentence in done.stderr
     assert not (tmp_path / "t" / name).exists()
     assert not (tmp_path / "t" / "ldc93s1.csv").exists()
@@ -185,7 +185,7 @@ def test_usage_errors(tmp_path):
     done = run(tmp_path / "t", "--source", tmp_path / "missing")
     assert done.returncode == 2
     assert done.stderr == (
-        f"import_ldc93s1.py: --source {tmp_path}/missing: there is no file {tmp_path}/missing; "
+        f"Error: --source {tmp_path}/missing: there is no file {tmp_path}/missing; "
         "give a web address, a folder with LDC93S1.wav and LDC93S1.txt, or a WAV file with its "
         ".txt beside it\n"
     )
