@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from util.download import download, fault_in
 from util.errors import DataError, UsageError
 from util.files import read_utf8
-from util.progress import Console, Tracker
+from util.progress import WARNING, Console, Tracker
 from util.unpacking import ENDINGS, stem, unpack
 
 CHECKSUMS = "SHA256SUMS"  # a file beside archives, as sha256sum writes it
 _MIB = 1 << 20
+_MANY = 100  # archives; a corpus of so many has small ones
+_AT_ONCE = 8  # of many archives
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Archive:
         size: in bytes, where known.
         nested: it holds archives that are to be unpacked too.
         holds: a path inside, by which a folder given as source is known to be this archive unpacked.
+        skip_symlinks: it has symbolic links, which the importer does without.
     """
 
     name: str
@@ -35,6 +41,7 @@ class Archive:
     size: int | None = None
     nested: bool = False
     holds: str = ""
+    skip_symlinks: bool = False
 
 
 def openslr(number: int) -> tuple[str, ...]:
@@ -103,8 +110,25 @@ class Shelf:
         if not is_packed:
             return file
         self._console.say(f"Unpacking {file} ...")
-        unpack(file, folder, nested=archive.nested)
+        unpack(file, folder, nested=archive.nested, skip_symlinks=archive.skip_symlinks)
         return folder
+
+    def get_all(self, archives: Sequence[Archive]) -> list[Path]:
+        """Return what `get` returns for each; of many archives several come at once, without a line for each."""
+        if len(archives) < _MANY:
+            return [self.get(archive) for archive in archives]
+        quiet = copy.copy(self)
+        quiet._console = Console(WARNING, stream=self._console.stream)
+        label, found = f"Getting {len(archives)} archives", []
+        with ThreadPoolExecutor(_AT_ONCE) as pool, self._console.track(label, len(archives)) as bar:
+            try:
+                for path in pool.map(quiet.get, archives):
+                    found.append(path)
+                    bar.advance()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return found
 
     def _file(self, archive: Archive) -> Path:
         """Return the file, whole and checked."""
@@ -129,11 +153,9 @@ class Shelf:
         path = self._places[0] / CHECKSUMS
         if self._mirror:
             path = self._folder / CHECKSUMS
-            try:
+            with suppress(DataError):  # then the list that was there before counts
                 download(f"{self._mirror}/{CHECKSUMS}", path.with_suffix(".new"))
-            except DataError:
-                return {}
-            path.with_suffix(".new").replace(path)
+                path.with_suffix(".new").replace(path)
         if not path.is_file():
             return {}
         words = [line.split() for line in read_utf8(path, "checksums as sha256sum writes them").splitlines()]

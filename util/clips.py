@@ -96,6 +96,17 @@ class Form:
             )
 
 
+def find_recordings(folder: Path, *endings: str) -> dict[str, Path]:
+    """Return the recordings anywhere below a folder, by name without ending.
+
+    Args:
+        folder: where to look.
+        endings: in small letters; of several recordings with one name, the one whose ending stands last is taken.
+    """
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings]
+    return {path.stem: path for path in sorted(paths, key=lambda path: endings.index(path.suffix.lower()))}
+
+
 def check_kind(path: Path) -> None:
     """Raise UnsupportedAudioError for a file that another program must convert first; other faults pass."""
     try:

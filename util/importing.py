@@ -18,14 +18,14 @@ from typing import Any, TypeVar
 
 from util import clips, transcripts
 from util.archives import CHECKSUMS, Archive, Shelf, openslr
-from util.clips import Clip, Form
+from util.clips import Clip, Form, find_recordings
 from util.commandline import report_errors
 from util.corpus import Fault, Utterance, write_csv, write_faults
 from util.errors import AudioError, DataError, UsageError
 from util.files import locked, make_directory, write_atomically
 from util.progress import Console
 from util.text import read_alphabet
-from util.transcripts import keyed_lines
+from util.transcripts import keyed_lines, matching_lines
 
 DEALT = ("train", "dev", "test")  # the splits that are made where a corpus has none
 _AT_ONCE = 4096  # clips handed to the workers together
@@ -67,7 +67,7 @@ class Corpus:
 Finder = Callable[[Sequence[Path], Any], Iterator[Clip]]  # of the clips in unpacked archives, given the options
 
 
-__all__ = ["Archive", "Clip", "Corpus", "keyed_lines", "openslr", "run_import"]
+__all__ = ["Archive", "Clip", "Corpus", "find_recordings", "keyed_lines", "matching_lines", "openslr", "run_import"]
 
 
 def run_import(corpus: Corpus, find_clips: Finder, parser: Any) -> int:
@@ -144,7 +144,7 @@ class _Import:
         corpus = self._corpus
         self._console.say(f"{corpus.title}: language {self._language}, licence {corpus.licence}.")
         shelf = Shelf(self._folder, self._options.source, corpus.how_to_get, self._console)
-        found = [shelf.get(archive) for archive in self._chosen(corpus.archives)]
+        found = shelf.get_all(self._chosen(corpus.archives))
         made = self._convert(self._cleaned(find_clips(found, self._options)))
         dealt = clips.deal([one.clip for one in made])
         made = [replace(one, clip=clip) for one, clip in zip(made, dealt, strict=True)]

@@ -6,7 +6,7 @@ import functools
 import re
 import runpy
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,21 @@ def keyed_lines(path: Path, separator: str | None = None) -> Mapping[str, str]:
     lines = NEWLINE.split(read_utf8(path, "a transcript on each line"))
     parts = (line.strip().split(separator, 1) for line in lines)
     return {part[0]: part[1].strip() for part in parts if len(part) == 2}
+
+
+def matching_lines(path: Path, pattern: str) -> Iterator[re.Match[str]]:
+    """Yield the match of each line of a file that is as a pattern says; other lines are passed over.
+
+    Args:
+        path: a UTF-8 file; a missing one has no lines.
+        pattern: regular expression of a line without the white space around it.
+
+    Raises:
+        DataError: the file is not UTF-8.
+    """
+    if path.is_file():
+        lines = NEWLINE.split(read_utf8(path, "a transcript on each line"))
+        yield from filter(None, (re.fullmatch(pattern, line.strip()) for line in lines))
 
 
 def load_validator(path: Path) -> Callable[[str], str | None]:

@@ -31,6 +31,7 @@ class _Member:
     size: int  # bytes
     is_file: bool
     is_directory: bool
+    is_symlink: bool
     open: Callable[[], IO[bytes] | None]
 
 
@@ -39,7 +40,7 @@ def stem(name: str) -> str:
     return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
 
 
-def unpack(archive: Path, folder: Path, *, nested: bool = False) -> None:
+def unpack(archive: Path, folder: Path, *, nested: bool = False, skip_symlinks: bool = False) -> None:
     """Unpack a tar or zip into a new folder; a folder that is there was unpacked before and is left alone.
 
     Regular files are written, hard links as copies; names of macOS and Windows that mean nothing are passed over.
@@ -48,6 +49,7 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False) -> None:
         archive: ends in one of ENDINGS.
         folder: where to; appears when everything is in it.
         nested: also unpack the archives inside, each where it lies.
+        skip_symlinks: pass over symbolic links.
 
     Raises:
         DataError: the archive is damaged, holds a name outside the folder, a symbolic link or a device, or far more
@@ -59,10 +61,10 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     make_directory(beside)
     try:
-        _unpack_all(archive, beside)
+        _unpack_all(archive, beside, skip_symlinks)
         inner = [path for path in sorted(beside.rglob("*")) if nested and path.name.endswith(ENDINGS)]
         for path in inner:
-            _unpack_all(path, path.parent)
+            _unpack_all(path, path.parent, skip_symlinks)
             path.unlink()
     except OSError as error:
         raise DataError(f"cannot unpack {archive}: {error.strerror or error}; make room or mend the disk") from None
@@ -74,7 +76,7 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unpack_all(archive: Path, folder: Path) -> None:
+def _unpack_all(archive: Path, folder: Path, skip_symlinks: bool) -> None:
     most = _MOST * archive.stat().st_size + _SMALL
     with _members(archive) as members:
         for member in members:
@@ -82,6 +84,8 @@ def _unpack_all(archive: Path, folder: Path) -> None:
             if name.is_absolute() or ".." in name.parts or ":" in (name.parts or ("",))[0]:
                 raise DataError(f"{archive} holds {member.name!r}, which lies outside its folder; do not trust it")
             if "__MACOSX" in name.parts or name.name.startswith("._") or member.is_directory:
+                continue
+            if skip_symlinks and member.is_symlink:
                 continue
             source = member.open() if member.is_file else None
             if source is None:
@@ -116,7 +120,8 @@ def _zip_member(file: zipfile.ZipFile) -> Callable[[zipfile.ZipInfo], _Member]:
     def member(info: zipfile.ZipInfo) -> _Member:
         kind = stat.S_IFMT(info.external_attr >> 16)
         is_file = not info.is_dir() and kind in (0, stat.S_IFREG)
-        return _Member(info.filename, info.file_size, is_file, info.is_dir(), lambda: file.open(info))
+        is_symlink = kind == stat.S_IFLNK
+        return _Member(info.filename, info.file_size, is_file, info.is_dir(), is_symlink, lambda: file.open(info))
 
     return member
 
@@ -124,6 +129,7 @@ def _zip_member(file: zipfile.ZipFile) -> Callable[[zipfile.ZipInfo], _Member]:
 def _tar_member(file: tarfile.TarFile) -> Callable[[tarfile.TarInfo], _Member]:
     def member(info: tarfile.TarInfo) -> _Member:
         size = file.getmember(info.linkname).size if info.islnk() else info.size
-        return _Member(info.name, size, info.isreg() or info.islnk(), info.isdir(), lambda: file.extractfile(info))
+        is_file = info.isreg() or info.islnk()
+        return _Member(info.name, size, is_file, info.isdir(), info.issym(), lambda: file.extractfile(info))
 
     return member
