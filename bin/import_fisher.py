@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Imports Fisher English, 2000 hours of telephone conversations, from the LDC's archives."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from util.files import read_utf8
+from util.importing import Archive, Clip, Corpus, find_recordings, matching_lines, run_import
+
+PARTS = {"1": ("LDC2004S13", "LDC2004T19"), "2": ("LDC2005S13", "LDC2005T19")}  # speech and transcripts
+UTTERANCE = r"([0-9]+\.?[0-9]*) +([0-9]+\.?[0-9]*) +([AB]): *(.*)"
+NOISE = re.compile(r"\[(laugh|laughter|noise|cough|sigh|mn|breath|lipsmack|sneeze)\]")
+# Transcripts that have more letters than the sound has room for, by call, start and end: what is really said,
+# or None where that is no speech, or far more than an utterance.
+CORRECTED = {
+    "fe_03_00265-33.53-33.81": "correct",
+    "fe_03_00991-527.39-528.3": "that's one of those",
+    "fe_03_10282-344.42-344.84": "they don't want",
+    "fe_03_10677-101.04-106.41": "uh my mine yeah the german shepherd pitbull mix he snores almost as loud as i do",
+    "fe_03_00027-393.8-394.05": None,
+    "fe_03_01326-307.42-307.93": None,
+    "fe_03_11487-31.09-234.06": None,
+}
+
+
+def add_options(parser: Any) -> None:
+    """Add what only this corpus has."""
+    parser.add_argument("--parts", metavar="N", nargs="+", choices=PARTS, default=[*PARTS], help="1, 2 or both (both)")
+
+
+def archives(options: Any) -> list[Archive]:
+    """Return speech and transcripts of each part."""
+    return [Archive(f"{name}.tgz") for part in options.parts for name in PARTS[part]]
+
+
+def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
+    """Yield the utterances: .../audio/000/fe_03_00001.sph, with one transcript .../trans/000/fe_03_00001.txt."""
+    for speech, text in zip(folders[::2], folders[1::2], strict=True):
+        # The LDC compresses the recordings; a .wav made of one, beside it or in its place, is taken.
+        audio = find_recordings(speech, ".sph", ".wav")
+        transcripts = {path.stem: path for path in sorted(text.glob("**/trans/*/fe_03_*.txt"))}
+        pins = read_pins(text)
+        for call in sorted(audio.keys() | transcripts.keys()):
+            recording = audio.get(call, speech / f"{call}.sph")
+            if call not in transcripts:
+                yield Clip(recording, None)
+                continue
+            for line in matching_lines(transcripts[call], UTTERANCE):
+                start, end, side = float(line[1]), float(line[2]), line[3]
+                words = CORRECTED.get(f"{call}-{start}-{end}", NOISE.sub(" ", line[4]))
+                speaker = pins.get(f"{call}{side}") or f"{call}{side}"
+                yield Clip(recording, words, "", speaker, start, end, "AB".index(side))
+
+
+def read_pins(folder: Path) -> dict[str, str]:
+    """Return who was on each side of each call: a speaker called up to three times."""
+    tables = sorted(folder.glob("**/fe_03_p?_calldata.tbl"))
+    lines = [read_utf8(table, "the list of calls").splitlines() for table in tables]
+    rows = [row for table in lines for row in csv.DictReader(table, skipinitialspace=True)]
+    return {f"fe_03_{row.get('CALL_ID')}{side}": row.get(f"{side}PIN") or "" for row in rows for side in "AB"}
+
+
+CORPUS = Corpus(
+    key="fisher",
+    title="Fisher English",
+    language="en",
+    licence="LDC User Agreement",
+    archives=archives,
+    how_to_get="Fisher is four corpora of https://catalog.ldc.upenn.edu, not free: LDC2004S13 and LDC2004T19 (part 1), "
+    "LDC2005S13 and LDC2005T19 (part 2). Unpack each into a folder named so, or name its archive so, with .tgz behind, "
+    "and put them there, or say with --source where they are.",
+    add_options=add_options,
+)
+
+if __name__ == "__main__":
+    sys.exit(run_import(CORPUS, find_clips, argparse.ArgumentParser(description=__doc__)))
