@@ -121,13 +121,9 @@ class Shelf:
         quiet._console = Console(WARNING, stream=self._console.stream)
         label, found = f"Getting {len(archives)} archives", []
         with ThreadPoolExecutor(_AT_ONCE) as pool, self._console.track(label, len(archives)) as bar:
-            try:
-                for path in pool.map(quiet.get, archives):
-                    found.append(path)
-                    bar.advance()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            for path in pool.map(quiet.get, archives):  # which calls the rest off where one fails
+                found.append(path)
+                bar.advance()
         return found
 
     def _file(self, archive: Archive) -> Path:
