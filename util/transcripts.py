@@ -123,10 +123,10 @@ def columns_of(path: Path, *columns: str, separator: str = "\t") -> Iterator[tup
     Raises:
         DataError: the file cannot be read, or its header lacks a column.
     """
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            rows = csv.reader(file, delimiter=separator, quoting=quoting)
+            unquoted = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
+            rows = unquoted if separator == "\t" else csv.reader(file, delimiter=separator)
             header = next(rows, [])
             if missing := [name for name in columns if name not in header]:
                 raise DataError(f"{path}:1: no column {missing[0]}, found {header}; it is not the table of the corpus")

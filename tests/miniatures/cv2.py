@@ -32,7 +32,7 @@ def table(rows: Sequence[Said]) -> bytes:
 
 def miniature() -> Miniature:
     mp3 = audio(3, "MP3", 32000)
-    cut = f"frank\t{clip(11)}\t{11:064x}\tDiese Zeile\n ist zerrissen\t\t2\t0\t\t\t\t\tde\t\n".encode()
+    cut = f"frank\t{clip(11)}\t{11:064x}\tDiese Zeile\n zerrissen\t\t2\t0\t\t\t\t\tde\t\n".encode()
     files = {
         "train.tsv": table(TRAIN) + cut,
         "dev.tsv": table(DEV),

@@ -11,7 +11,7 @@ SENTENCES = ["Wait for me!", '"Hello', "He\u2019s gone.", "Broken", "Lost"]
 def miniature() -> Miniature:
     mp3 = audio(2, "MP3", 48000)
     rows = [f"{name}\t{sentence}\ten" for name, sentence in zip(IDS, SENTENCES, strict=False)]
-    rows += [f"{IDS[5]}\tWas ist das?\tde", "cut short"]
+    rows += [f"{IDS[5]}\tWer bist du?\tde", "cut short"]
     first = {IDS[0]: mp3, IDS[1]: mp3, IDS[5]: mp3}
     second = {IDS[2]: mp3, IDS[3]: broken(mp3), IDS[6]: mp3}
     table = "\n".join(["original_sentence_id\tsentence\tlocale", *rows])
