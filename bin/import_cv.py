@@ -41,9 +41,7 @@ CORPUS = Corpus(
     title="Common Voice 1",
     language="en",
     licence="CC0",
-    archives=[
-        Archive("cv_corpus_v1.tar.gz", MIRRORS, "f1007e78cf91ab76b7cd3f1e8f554110", holds="cv-valid-train.csv")  # MD5
-    ],
+    archives=[Archive("cv_corpus_v1.tar.gz", MIRRORS, holds="cv-valid-train.csv")],
     splits=lambda options: options.sets,
     longest_s=10,
     add_options=add_options,
