@@ -17,7 +17,6 @@ mel-frequency cepstra as input.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import hashlib
 import itertools
@@ -554,9 +553,7 @@ def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console
 def load_state(model: Model, own: checkpoints.RunDirectory, console: Console) -> dict[str, Any]:
     """Load weights, moments and state; a run that has begun goes on from its own checkpoints."""
     if FLAGS.load_train == "init" and own.has_begun():
-        raise UsageError(
-            f"--load_train init would begin anew among those in {own.path}: give another --save_checkpoint_dir."
-        )
+        raise UsageError(f"{own.path} holds a run, --load_train init begins one: give a new --save_checkpoint_dir.")
     other = Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own.path)
     source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
     load = source.load if FLAGS.load_train in ("auto", "init") else source.require
@@ -575,8 +572,10 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
     for data in sets:
         texts, greedy = {}, {}
         scored = itertools.chain.from_iterable(score_set(model, model.test_step, data, "test", console))
-        if not model.cluster.is_chief and not collections.deque(scored, 0):
-            continue  # that was this worker's share
+        if not model.cluster.is_chief:
+            for _ in scored:
+                pass  # this worker's share
+            continue
         for key, probabilities, text in decoding.decode_each(decoder, scored):
             texts[key], greedy[key] = text, decoding.greedy_text(probabilities.argmax(1), model.alphabet)
             if FLAGS.probabilities_file:

@@ -141,3 +141,20 @@ def test_the_names_of_the_moments():
     _, adam = start()
     assert list(adam.moments) == [f"{name}/Adam{suffix}" for name in SHAPES for suffix in ("", "_1")]
     assert [tuple(m.shape) for m in adam.moments.values()] == [s for s in SHAPES.values() for _ in range(2)]
+
+
+def test_an_unwanted_update_changes_nothing_but_tells_the_norm():
+    variables, adam = start()
+    before, gradients = values(variables), make(1)
+
+    @tf.function
+    def run(wanted: Any) -> Any:
+        return adam.apply([tf.constant(g) for g in gradients], 0.0, tf.constant(0), tf.constant(0.1), wanted)
+
+    norm = float(run(tf.constant(False)))
+    assert norm == pytest.approx(np.sqrt(sum(float((g**2).sum()) for g in gradients)), rel=1e-5)
+    for found, expected in zip(values(variables), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert not any(moment.numpy().any() for moment in adam.moments.values())
+    run(tf.constant(True))
+    assert all(moment.numpy().any() for moment in adam.moments.values())

@@ -158,15 +158,22 @@ def test_two_workers_in_step_learn_what_one_process_learns_and_any_mode_goes_on(
     assert len(losses(tmp_path / "two")) == 8
 
 
-def test_dropout_of_the_workers_is_the_same_every_time(cluster: Callable[..., Tasks], csvs: Csvs, tmp_path: Path):
-    found = []
+def test_workers_draw_masks_of_their_own_and_the_same_every_time(
+    cluster: Callable[..., Tasks], deepspeech: Program, csvs: Csvs, tmp_path: Path
+):
+    """Two workers with one and the same utterance have the loss of one process, unless their masks differ."""
+    header, row, *_ = csvs.train.read_text().splitlines()
+    single, double = csvs.train.with_name("single.csv"), csvs.train.with_name("double.csv")
+    single.write_text(f"{header}\n{row}\n")
+    double.write_text(f"{header}\n{row}\n{row}\n")
+    flags = "--epochs=3", "--train_batch_size=1", "--dropout_rate=0.5"
     for folder in ("first", "second"):
-        flags = "--train_files", csvs.train, "--epochs=2", "--dropout_rate=0.5", f"--checkpoint_dir={folder}"
-        with cluster(*flags) as tasks:
+        with cluster(*flags, "--train_files", double, f"--checkpoint_dir={folder}") as tasks:
             assert set(tasks.all_end().values()) == {0}
-        found.append(weights(tmp_path / folder / "train-6"))
-    for name, values in found[0].items():
-        np.testing.assert_array_equal(values, found[1][name], name)
+    for name, values in weights(tmp_path / "first" / "train-3").items():
+        np.testing.assert_array_equal(values, weights(tmp_path / "second" / "train-3")[name], name)
+    assert deepspeech(*flags, "--train_files", single, "--checkpoint_dir=alone").returncode == 0
+    assert losses(tmp_path / "first")[0] != pytest.approx(losses(tmp_path / "alone")[0], rel=1e-4)
 
 
 # ----------------------------------------------------------------------------------- tasks that are lost

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from util.task import Task, count_cores, is_listening, split_address
 
 POLL_SECONDS = 0.5  # between two looks at whether the chief is still there
 SILENT_SECONDS = 10.0  # after which to say who is waited for
+END_MS = 7 * 24 * 3600 * 1000  # in which the chief has tested and exported
 PROBE_PAUSE = 0.1  # seconds between two looks at who is there
 CLUSTER_THREADS = 4  # operations at a time, at least: one that waits for another task must not hold up its answer
 
@@ -187,10 +189,20 @@ def serve(task: Task, settings: DeviceSettings, console: Console) -> None:
 
 
 def await_end(task: Task) -> None:
-    """Wait until the chief has ended: it may still be receiving what this worker sends."""
+    """Let workers in step end together: until all have come here one may be receiving what another has sent."""
+    if task.is_asynchronous or not list(task.others()):
+        return
+    context = tf.part("python.eager.context").context()
+
+    def meet() -> None:
+        with contextlib.suppress(tf.errors.OpError):  # one is lost: nobody needs the others any more
+            context.wait_at_barrier("end", END_MS)
+
+    waiting = threading.Thread(target=meet, daemon=True)
+    waiting.start()
     with contextlib.suppress(KeyboardInterrupt):
-        while not task.is_chief and is_listening(task.chief_address):
-            time.sleep(PROBE_PAUSE)
+        while waiting.is_alive():
+            waiting.join(POLL_SECONDS)
 
 
 def _start_server(task: Task, settings: DeviceSettings) -> Any:
