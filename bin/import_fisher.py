@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from util.files import read_utf8
-from util.importing import Archive, Clip, Corpus, find_recordings, matching_lines, run_import
+from util.importing import Archive, Clip, Corpus, columns_of, find_recordings, matching_lines, root_of, run_import
 
 PARTS = {"1": ("LDC2004S13", "LDC2004T19"), "2": ("LDC2005S13", "LDC2005T19")}  # speech and transcripts
 UTTERANCE = r"([0-9]+\.?[0-9]*) +([0-9]+\.?[0-9]*) +([AB]): *(.*)"
@@ -43,12 +41,13 @@ def archives(options: Any) -> list[Archive]:
 
 
 def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
-    """Yield the utterances: .../audio/000/fe_03_00001.sph, with one transcript .../trans/000/fe_03_00001.txt."""
+    """Yield the utterances: disc/audio/000/fe_03_00001.sph, with data/trans/000/fe_03_00001.txt."""
     for speech, text in zip(folders[::2], folders[1::2], strict=True):
         # The LDC compresses the recordings; a .wav made of one, beside it or in its place, is taken.
         audio = find_recordings(speech, ".sph", ".wav")
-        transcripts = {path.stem: path for path in sorted(text.glob("**/trans/*/fe_03_*.txt"))}
-        pins = read_pins(text)
+        root = root_of(text, "data/trans")
+        transcripts = {path.stem: path for path in sorted(root.glob("data/trans/*/fe_03_*.txt"))}
+        pins = read_pins(root)
         for call in sorted(audio.keys() | transcripts.keys()):
             recording = audio.get(call, speech / f"{call}.sph")
             if call not in transcripts:
@@ -63,10 +62,9 @@ def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
 
 def read_pins(folder: Path) -> dict[str, str]:
     """Return who was on each side of each call: a speaker called up to three times."""
-    tables = sorted(folder.glob("**/fe_03_p?_calldata.tbl"))
-    lines = [read_utf8(table, "the list of calls").splitlines() for table in tables]
-    rows = [row for table in lines for row in csv.DictReader(table, skipinitialspace=True)]
-    return {f"fe_03_{row.get('CALL_ID')}{side}": row.get(f"{side}PIN") or "" for row in rows for side in "AB"}
+    tables = folder.glob("doc/fe_03_p?_calldata.tbl")
+    rows = [row for table in tables for row in columns_of(table, "CALL_ID", "APIN", "BPIN", separator=",")]
+    return {f"fe_03_{call}{side}": pin for call, *pins in rows for side, pin in zip("AB", pins, strict=True)}
 
 
 CORPUS = Corpus(

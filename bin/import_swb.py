@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from util.importing import Archive, Clip, Corpus, find_recordings, matching_lines, openslr, run_import
+from util.importing import Archive, Clip, Corpus, find_recordings, matching_lines, openslr, root_of, run_import
 
 UTTERANCE = r"sw([0-9]{4})([AB])-\S+ +([0-9]+\.?[0-9]*) +([0-9]+\.?[0-9]*) +(.*)"
 CALLERS = r"([0-9]{4}) *,[^,]*, *([0-9]+) *, *([0-9]+) *,.*"  # conversation, its state, callers A and B
@@ -39,10 +39,10 @@ def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
     callers = {
         f"{line[1]}{side}": line[2 + n] for line in matching_lines(table, CALLERS) for n, side in enumerate("AB")
     }
-    discs = sorted(speech.glob("swb1_d*"))
+    discs = sorted(root_of(speech, "swb1_d1").glob("swb1_d*"))
     audio = {name: path for disc in discs for name, path in find_recordings(disc, ".sph", ".wav").items()}
     without_text = dict(audio)
-    for path in sorted(text.glob("swb_ms98_transcriptions/*/*/*-trans.text")):
+    for path in sorted(root_of(text, "swb_ms98_transcriptions").glob("swb_ms98_transcriptions/*/*/*-trans.text")):
         for line in matching_lines(path, UTTERANCE):
             name, side, start, end = f"sw0{line[1]}", line[2], float(line[3]), float(line[4])
             without_text.pop(name, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from util.importing import Archive, Clip, Corpus, matching_lines, openslr, run_import
+from util.importing import Archive, Clip, Corpus, matching_lines, openslr, root_of, run_import
 
 RELEASES = {  # the archives at openslr.org with their SHA-256
     1: (7, "TEDLIUM_release1.tar.gz", "30301975fd8c5cac4040c261c0852f57cfa8adbbad2ce78e77e4986957445f27"),
@@ -43,8 +43,10 @@ def archives(options: Any) -> list[Archive]:
 
 def find_clips(folders: Sequence[Path], options: Any) -> Iterator[Clip]:
     """Yield the utterances: split/stm/talk.stm says where in split/sph/talk.sph they are."""
-    for split, place in (LEGACY if options.release == 3 else SPLITS).items():
-        for table in sorted(folders[0].glob(f"**/{place}/stm/*.stm")):
+    places = LEGACY if options.release == 3 else SPLITS
+    root = root_of(folders[0], f"{places['train']}/stm")
+    for split, place in places.items():
+        for table in sorted(root.glob(f"{place}/stm/*.stm")):
             audio = table.parent.parent / "sph" / f"{table.stem}.sph"
             for line in matching_lines(table, UTTERANCE):
                 if line[4] != GAP:

@@ -12,17 +12,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from util.importing import Archive, Clip, Corpus, matching_lines, run_import
+from util.importing import Archive, Clip, Corpus, matching_lines, root_of, run_import
 
 SENTENCE = re.compile("S[IX][0-9]+", re.IGNORECASE)  # SA1 and SA2 too were read by everybody, in both splits
 TEXT = "[0-9]+ [0-9]+ (.+)"  # the first and last sample, and the sentence
+TIMIT = "[tT][iI][mM][iI][tT]"
 SPLITS = ("train", "test")
 
 
 def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
     """Yield the utterances: TIMIT/split/dialect/speaker/sentence.WAV with a .TXT; names may be in small letters."""
     found: dict[Path, dict[str, Path]] = {}
-    for file in folders[0].glob("[tT][iI][mM][iI][tT]/**/*.*"):
+    for file in root_of(folders[0], TIMIT).glob(f"{TIMIT}/**/*.*"):
         found.setdefault(file.with_suffix(""), {})[file.suffix.lower()] = file
     for path, files in sorted(found.items()):
         split, speaker = path.parts[-4].lower(), path.parts[-2]

@@ -9,15 +9,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from util.download import download
 from util.errors import DataError
 from util.files import read_utf8
-from util.importing import Archive, Clip, Corpus, find_recordings, keyed_lines, run_import
+from util.importing import Archive, Clip, Corpus, find_recordings, matching_lines, run_import
 
 URL = "http://www.repository.voxforge1.org/downloads/SpeechCorpus/Trunk/Audio/Main/16kHz_16bit"
+PROMPT = r"(?:\S*/)?(\S+)\s+(.*)"  # Aaron-20080318-kdl/mfc/b0019 WILL WE EVER FORGET IT
 LINK = re.compile(r"""href=["'](?:[^"']*/)?(\w[^"'/]*\.tgz)["']""", re.IGNORECASE)
 
 
@@ -33,12 +35,12 @@ def archives(options: Any) -> list[Archive]:
         names |= {f"{path.relative_to(source).parts[0]}.tgz" for path in Path(source).glob("*/**/etc/PROMPTS")}
         if not names:
             raise DataError(f"{source} holds no archive of VoxForge, nor what one unpacks to; name another --source")
-    return [Archive(name, [URL]) for name in sorted(names)]
+    return [Archive(name, [URL]) for name in sorted(names) if "/" not in name]
 
 
 def names_in(listing: Path) -> set[str]:
     """Return the names of the archives that a web page links."""
-    names = set(LINK.findall(read_utf8(listing, "a web page")))
+    names = {unquote(name) for name in LINK.findall(read_utf8(listing, "a web page"))}
     if not names:
         raise DataError("links no .tgz, expected the list of VoxForge's archives")
     return names
@@ -49,7 +51,7 @@ def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
     for folder in folders:
         audio = find_recordings(folder, ".flac", ".wav")
         tables = sorted(folder.glob("**/etc/PROMPTS"))
-        texts = {key.rpartition("/")[2]: text for table in tables for key, text in keyed_lines(table).items()}
+        texts = {line[1]: line[2] for table in tables for line in matching_lines(table, PROMPT)}
         for name in sorted(audio.keys() | texts.keys()):
             yield Clip(audio.get(name, folder / f"{name}.wav"), texts.get(name), "", speaker_of(folder.name))
 

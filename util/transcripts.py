@@ -116,15 +116,17 @@ def matching_lines(path: Path, pattern: str) -> Iterator[re.Match[str]]:
     """Yield the match of each line of a file that is as a pattern says; other lines are passed over.
 
     Args:
-        path: a UTF-8 file; a missing one has no lines.
+        path: a file in UTF-8, where what is not becomes U+FFFD; a missing one has no lines.
         pattern: regular expression of a line without the white space around it.
 
     Raises:
-        DataError: the file is not UTF-8.
+        DataError: the file cannot be read.
     """
-    if path.is_file():
-        lines = NEWLINE.split(read_utf8(path, "a transcript on each line"))
-        yield from filter(None, (re.fullmatch(pattern, line.strip()) for line in lines))
+    try:
+        lines = NEWLINE.split(path.read_bytes().decode("utf-8-sig", "replace")) if path.is_file() else []
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; expected a transcript on each line") from None
+    yield from filter(None, (re.fullmatch(pattern, line.strip()) for line in lines))
 
 
 def columns_of(path: Path, *columns: str, separator: str = "\t") -> Iterator[tuple[str, ...]]:

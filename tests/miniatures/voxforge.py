@@ -12,20 +12,26 @@ LINE = '<tr><td><a href="{0}">{0}</a></td><td align="right">29-Sep-2008 12:27  <
 
 
 def submission(name: str, prompts: str, files: dict[str, bytes]) -> bytes:
-    everything = {"etc/PROMPTS": prompts.encode(), "etc/README": b"Gender: Male;\n", "LICENSE": b"GPL"} | files
+    everything = {"etc/PROMPTS": prompts.encode("latin-1"), "etc/README": b"Gender: Male;\n", "LICENSE": b"GPL"} | files
     return tar({f"{name}/{path}": content for path, content in everything.items()})
 
 
 def miniature() -> Miniature:
     wav = audio(2)
     prompts = {
-        "Aaron-20080318-kdl": "Aaron-20080318-kdl/mfc/b0019 WILL WE EVER FORGET IT\n*/mfc/b0020 AND\n*/mfc/b0021 NO\n",
+        "Aaron-20080318-kdl": "Aaron-20080318-kdl/mfc/b0019 WILL WE EVER FORGET IT\n*/mfc/b0020 AND\n"
+        "*/mfc/b0021 NO\n*/mfc/b0023 CAF\xc9\n",
         "Aaron-20080319-lbn": "Aaron-20080319-lbn/mfc/a0001 AUTHOR OF THE DANGER TRAIL, PHILIP STEELS\n",
         "anonymous-20080425-bmd": "anonymous-20080425-bmd/mfc/rb-01 HE'S HERE\n",
         "ralfherzog-20071220-en1": "ralfherzog-20071220-en1/mfc/en1-01 BUT HE DID NOT\n",
     }
     files = {
-        "Aaron-20080318-kdl": {"wav/b0019.wav": wav, "wav/b0020.wav": broken(wav), "wav/b0022.wav": wav},
+        "Aaron-20080318-kdl": {
+            "wav/b0019.wav": wav,
+            "wav/b0020.wav": broken(wav),
+            "wav/b0022.wav": wav,
+            "wav/b0023.wav": wav,
+        },
         "Aaron-20080319-lbn": {"wav/a0001.wav": audio(3)},
         "anonymous-20080425-bmd": {"flac/rb-01.flac": audio(2, "FLAC", 48000)},
         "ralfherzog-20071220-en1": {"wav/en1-01.wav": wav},
@@ -43,6 +49,7 @@ def miniature() -> Miniature:
         },
         left_out=[
             ("audio file at fault", "b0020.wav"),
+            ("damaged transcript", "b0023.wav"),
             ("no audio file", "b0021.wav"),
             ("no transcript", "b0022.wav"),
         ],
