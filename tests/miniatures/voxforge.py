@@ -20,7 +20,7 @@ def miniature() -> Miniature:
     wav = audio(2)
     prompts = {
         "Aaron-20080318-kdl": "Aaron-20080318-kdl/mfc/b0019 WILL WE EVER FORGET IT\n*/mfc/b0020 AND\n"
-        "*/mfc/b0021 NO\n*/mfc/b0023 CAF\xc9\n",
+        "*/mfc/b0021 NO\n*/mfc/b0023 \xc9T\xc9\n",
         "Aaron-20080319-lbn": "Aaron-20080319-lbn/mfc/a0001 AUTHOR OF THE DANGER TRAIL, PHILIP STEELS\n",
         "anonymous-20080425-bmd": "anonymous-20080425-bmd/mfc/rb-01 HE'S HERE\n",
         "ralfherzog-20071220-en1": "ralfherzog-20071220-en1/mfc/en1-01 BUT HE DID NOT\n",
