@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from util.importing import Archive, Clip, Corpus, read_xml, run_import
 
 NAME = "transcriptionsxml_audiomp3_mefr_ccpmf_2012-2020"
+FOLDER = "transcriptionsXML_audioMP3_MEFR_CCPMF_2012-2020"  # in the archive
 CHECKSUMS = [  # SHA-1 of the parts, as DeepSpeech 0.9 has them
     "863d39a06a388c6491c6ff2f6450b151f38f1b57", "2f3a0305aa04c61220bb00b5a4e553e45dbf12e1",
     "5e55e9f1f844097349188ac875947e5a3d7fe9f1", "8bf54842cf07948ca5915e27a8bd5fa5139c06ae",
@@ -116,7 +117,7 @@ CORPUS = Corpus(
     title="CCPMF",
     language="fr",
     licence="Licence Ouverte (Etalab)",
-    archives=[Archive(f"{NAME}_2.zip", nested=True, parts=PARTS)],
+    archives=[Archive(f"{NAME}_2.zip", nested=True, holds=FOLDER, parts=PARTS)],
     how_to_get=f"Get {PARTS[0].name} to {PARTS[-1].name[-3:]} from "
     f"https://data.economie.gouv.fr/explore/dataset/{NAME}/ and put them there.",
     longest_s=10,
