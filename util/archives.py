@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ class Archive:
         size: in bytes, where known.
         nested: it holds archives that are to be unpacked too.
         holds: a path inside, by which a folder given as source is known to be this archive unpacked.
+        parts: the files that, one behind the other, are this archive, where it is published in parts.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Archive:
     size: int | None = None
     nested: bool = False
     holds: str = ""
+    parts: Sequence[Archive] = ()
 
 
 def openslr(number: int) -> tuple[str, ...]:
@@ -112,15 +115,32 @@ class Shelf:
                 return place / stem(archive.name)
             if archive.holds and (place / archive.holds).exists():
                 return place
-        file = self._file(replace(archive, checksum=self._checksums.get(archive.name, archive.checksum)))
+        file = self._joined(archive) if archive.parts else self._file(archive)
         if not is_packed:
             return file
         self._console.say(f"Unpacking {file} ...")
         unpack(file, folder, nested=archive.nested)
+        if archive.parts:
+            file.unlink()
         return folder
+
+    def _joined(self, archive: Archive) -> Path:
+        """Return a file made of the parts of an archive."""
+        parts = [self._file(part) for part in archive.parts]
+        path = self._folder / archive.name
+        self._console.say(f"Joining {len(parts)} parts to {path} ...")
+        try:
+            with path.open("wb") as joined:
+                for part in parts:
+                    with part.open("rb") as file:
+                        shutil.copyfileobj(file, joined, _MIB)
+        except OSError as error:
+            raise DataError(f"cannot write {path}: {error.strerror}; make room or choose another folder") from None
+        return path
 
     def _file(self, archive: Archive) -> Path:
         """Return the file, whole and checked."""
+        archive = replace(archive, checksum=self._checksums.get(archive.name, archive.checksum))
         bases = [self._mirror] if self._mirror else archive.mirrors
         for place in self._places:
             path = place / archive.name

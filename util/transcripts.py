@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from util.errors import DataError, UsageError
 from util.files import NEWLINE, read_utf8
@@ -138,6 +139,14 @@ def columns_of(path: Path, *columns: str, separator: str = "\t") -> Iterator[tup
         raise DataError(f"cannot read {path}: {error.strerror}; expected a table with {', '.join(columns)}") from None
     except csv.Error as error:
         raise DataError(f"{path}:{rows.line_num}: {error}; get the file again") from None
+
+
+def read_xml(path: Path) -> ElementTree.Element | None:
+    """Return the root of an XML file; None where there is no such file or it is not well-formed."""
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError):
+        return None
 
 
 def load_validator(path: Path) -> Callable[[str], str | None]:
