@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from util.download import download, fault_in
 from util.errors import DataError, UsageError
@@ -41,6 +42,18 @@ def openslr(number: int) -> tuple[str, ...]:
     """Return the addresses of a resource of openslr.org."""
     hosts = "www.openslr.org", "openslr.trmal.net", "openslr.elda.org", "us.openslr.org"
     return tuple(f"https://{host}/resources/{number}" for host in hosts)
+
+
+def root_of(folder: Path, pattern: str) -> Path:
+    """Return the folder in which a glob pattern fits: the one given, or one up to three levels down.
+
+    Raises:
+        DataError: there is none.
+    """
+    for depth in ("", "*/", "*/*/", "*/*/*/"):
+        if found := min(folder.glob(depth + pattern), default=None):
+            return found.parents[pattern.count("/")]
+    raise DataError(f"{folder} has no {pattern}; it is another folder than expected, or not all of the archive")
 
 
 class _Meter:
@@ -119,7 +132,7 @@ class Shelf:
         if not bases:
             places = " or ".join(map(str, self._places))
             raise DataError(f"There is no {archive.name} in {places}, nor its folder. {self._how_to_get}")
-        addresses = [f"{base}/{archive.name}" for base in bases]
+        addresses = [f"{base}/{quote(archive.name)}" for base in bases]
         with _Meter(self._console, archive.name) as meter:
             download(addresses, path, checksum=archive.checksum, size=archive.size, progress=meter.show)
         return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,7 @@ class Clip:
         if self.name:
             return self.name
         name = self.audio.relative_to(root) if self.audio.is_relative_to(root) else Path(self.audio.name)
+        name = Path(name.name) if ".." in name.parts else name  # as a corpus may have it, to lead elsewhere
         parts = [str(name.with_suffix(""))]
         parts += [] if self.channel is None else [f"ch{self.channel}"]
         if self.start_s or math.isfinite(self.end_s):
@@ -161,7 +163,7 @@ def _read(clip: Clip, sample_rate: int) -> NDArray[np.int16]:
 def _write(path: Path, data: bytes) -> None:
     """Write a clip whole; it need not survive a power cut, since the next import would look at it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")  # it may be in several splits
     beside.write_bytes(data)
     beside.replace(path)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from util import clips, transcripts
-from util.archives import CHECKSUMS, Archive, Shelf, openslr
+from util.archives import CHECKSUMS, Archive, Shelf, openslr, root_of
 from util.clips import Clip, Form
 from util.commandline import report_errors
 from util.corpus import Fault, Utterance, write_csv, write_faults
@@ -25,7 +25,7 @@ from util.errors import AudioError, DataError, UsageError
 from util.files import locked, make_directory, write_atomically
 from util.progress import Console
 from util.text import read_alphabet
-from util.transcripts import keyed_lines
+from util.transcripts import columns_of, keyed_lines
 
 DEALT = ("train", "dev", "test")  # the splits that are made where a corpus has none
 _AT_ONCE = 4096  # clips handed to the workers together
@@ -67,7 +67,13 @@ class Corpus:
 Finder = Callable[[Sequence[Path], Any], Iterator[Clip]]  # of the clips in unpacked archives, given the options
 
 
-__all__ = ["Archive", "Clip", "Corpus", "keyed_lines", "openslr", "run_import"]
+__all__ = ["Archive", "Clip", "Corpus", "columns_of", "keyed_lines", "openslr", "place_of", "root_of", "run_import"]
+
+
+def place_of(options: Any) -> Path:
+    """Return the folder where archives are: --source, or DIR where that is no folder."""
+    source, folder = Path(options.source or ""), Path(options.dir)
+    return source if options.source and source.is_dir() else folder
 
 
 def run_import(corpus: Corpus, find_clips: Finder, parser: Any) -> int:
@@ -231,7 +237,8 @@ class _Import:
 
     def _report(self, made: list[_Made], lines: list[str], skipped: Path, alphabet: Path | None) -> None:
         head = f"  {'':<20}{'clips':>9}{'hours':>9}{'speakers':>10}{'characters':>12}"
-        total = f"  {'imported':<20}{_figures(made)}  {alphabet or ''}"
+        once = list({one.path: one for one in made}.values())  # a clip may be in several splits
+        total = f"  {'imported':<20}{_figures(once)}  {alphabet or ''}"
         kinds = Counter(fault.kind for fault in self._faults)
         left_out = [f"  {kind:<30}{count:>9}" for kind, count in kinds.most_common()]
         title = [f"Left out {len(self._faults)}, listed in {skipped}:"] if left_out else []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import re
 import runpy
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _PAUSES = re.compile(
 )
 _MARKUP = re.compile(r"[()<>\[\]{}&*@#%+=|\\~^$\u20ac\u00a3]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\u00ad]")
-_TURKIC = {"tr", "az"}  # languages in which the small I has no dot
+_TURKIC = {"tr", "az", "crh", "tur", "aze", "azj"}  # languages in which the small I has no dot
 
 
 class RefusedError(DataError):
@@ -60,8 +61,10 @@ class Cleaning:
 
         Raises:
             RefusedError: nothing is left, or it holds digits (as words they would be several, and nobody knows which),
-                markup, or a character that the alphabet lacks.
+                markup, a character that the alphabet lacks, or the sign for one that was lost.
         """
+        if "\ufffd" in text:
+            raise RefusedError("damaged transcript", f"a character was lost, expected UTF-8: {text[:60]!r}")
         text = normalize(_INVISIBLE.sub("", text))
         if self.to_ascii:
             text = unicodedata.normalize("NFKD", _APOSTROPHES.sub("'", text)).encode("ascii", "ignore").decode()
@@ -107,6 +110,34 @@ def keyed_lines(path: Path, separator: str | None = None) -> Mapping[str, str]:
     lines = NEWLINE.split(read_utf8(path, "a transcript on each line"))
     parts = (line.strip().split(separator, 1) for line in lines)
     return {part[0]: part[1].strip() for part in parts if len(part) == 2}
+
+
+def columns_of(path: Path, *columns: str, separator: str = "\t") -> Iterator[tuple[str, ...]]:
+    """Yield some columns of a table with a header; rows that have more or fewer fields than it are passed over.
+
+    Args:
+        path: a file in UTF-8; what is not becomes U+FFFD.
+        columns: as the header names them.
+        separator: a tab, with quotes as part of the text, or a comma, with quotes around fields.
+
+    Raises:
+        DataError: the file cannot be read, or its header lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            unquoted = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
+            rows = unquoted if separator == "\t" else csv.reader(file, delimiter=separator)
+            header = next(rows, [])
+            if missing := [name for name in columns if name not in header]:
+                raise DataError(f"{path}:1: no column {missing[0]}, found {header}; it is not the table of the corpus")
+            places = [header.index(name) for name in columns]
+            for row in rows:
+                if len(row) == len(header):
+                    yield tuple(row[place] for place in places)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; expected a table with {', '.join(columns)}") from None
+    except csv.Error as error:
+        raise DataError(f"{path}:{rows.line_num}: {error}; get the file again") from None
 
 
 def load_validator(path: Path) -> Callable[[str], str | None]:
