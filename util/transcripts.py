@@ -15,15 +15,15 @@ from util.errors import DataError, UsageError
 from util.files import NEWLINE, read_utf8
 from util.text import Alphabet, describe_character, normalize
 
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ASCII as wide as a Chinese character
+_LATIN = "[a-z\u00df-\u024f']"
+_SEAMS = re.compile(f"(?<!{_LATIN}) | (?!{_LATIN})|[\u00b7\u30fb]")  # dots stand between parts of foreign names
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u00b4`]")
 _GAPS = re.compile("[-_/\u2010-\u2015\u2212]")
 _STOPS = re.compile('[."\u201a-\u201f\u00ab\u00bb\u2039\u203a]')  # nothing where they stood: a.m. is am
 _PAUSES = re.compile("[,;:?!\u2026\u00bf\u00a1\u3001\u3002\u300a-\u300f\u0964\u061f\u060c\u061b]")
 _MARKUP = re.compile(r"[()<>\[\]{}&*@#%+=|\\~^$\u20ac\u00a3]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\u00ad]")
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ASCII as wide as a Chinese character
-_LATIN = "[a-z\u00df-\u024f']"
-_SEAMS = re.compile(f"(?<!{_LATIN}) | (?!{_LATIN})|[\u00b7\u30fb]")  # dots stand between parts of foreign names
 _TURKIC = {"tr", "az", "crh", "tur", "aze", "azj"}  # languages in which the small I has no dot
 
 
