@@ -68,7 +68,8 @@ Finder = Callable[[Sequence[Path], Any], Iterator[Clip]]  # of the clips in unpa
 
 
 __all__ = [
-    "Archive", "Clip", "Corpus", "columns_of", "keyed_lines", "openslr", "place_of", "read_xml", "root_of", "run_import",
+    "Archive", "Clip", "Corpus", "columns_of", "keyed_lines", "openslr", "place_of", "read_xml", "root_of",
+    "run_import",
 ]  # fmt: skip
 
 
