@@ -28,8 +28,9 @@ OFFLINE = dict.fromkeys(("http_proxy", "https_proxy", "ftp_proxy"), NOBODY_LISTE
 
 
 def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run an importer; whatever happens, nobody sees a traceback."""
-    command = [sys.executable, ROOT / "bin" / f"import_{name}.py", *map(str, arguments)]
+    """Run an importer, m_ailabs for import_m-ailabs.py; whatever happens, nobody sees a traceback."""
+    (program,) = (path for path in ROOT.glob("bin/import_*.py") if path.stem.replace("-", "_") == f"import_{name}")
+    command = [sys.executable, program, *map(str, arguments)]
     done = subprocess.run(command, env=os.environ | OFFLINE, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,6 +35,7 @@ class Archive:
         nested: it holds archives that are to be unpacked too.
         holds: a path inside, by which a folder given as source is known to be this archive unpacked.
         skip_symlinks: it has symbolic links, which the importer does without.
+        parts: the files that, one behind the other, are this archive, where it is published in parts.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Archive:
     nested: bool = False
     holds: str = ""
     skip_symlinks: bool = False
+    parts: Sequence[Archive] = ()
 
 
 def openslr(number: int) -> tuple[str, ...]:
@@ -119,11 +122,13 @@ class Shelf:
                 return place / stem(archive.name)
             if archive.holds and (place / archive.holds).exists():
                 return place
-        file = self._file(replace(archive, checksum=self._checksums.get(archive.name, archive.checksum)))
+        file = self._joined(archive) if archive.parts else self._file(archive)
         if not is_packed:
             return file
         self._console.say(f"Unpacking {file} ...")
         unpack(file, folder, nested=archive.nested, skip_symlinks=archive.skip_symlinks)
+        if archive.parts:
+            file.unlink()
         return folder
 
     def get_all(self, archives: Sequence[Archive]) -> list[Path]:
@@ -139,8 +144,23 @@ class Shelf:
                 bar.advance()
         return found
 
+    def _joined(self, archive: Archive) -> Path:
+        """Return a file made of the parts of an archive."""
+        parts = [self._file(part) for part in archive.parts]
+        path = self._folder / archive.name
+        self._console.say(f"Joining {len(parts)} parts to {path} ...")
+        try:
+            with path.open("wb") as joined:
+                for part in parts:
+                    with part.open("rb") as file:
+                        shutil.copyfileobj(file, joined, _MIB)
+        except OSError as error:
+            raise DataError(f"cannot write {path}: {error.strerror}; make room or choose another folder") from None
+        return path
+
     def _file(self, archive: Archive) -> Path:
         """Return the file, whole and checked."""
+        archive = replace(archive, checksum=self._checksums.get(archive.name, archive.checksum))
         bases = [self._mirror] if self._mirror else archive.mirrors
         for place in self._places:
             path = place / archive.name

@@ -35,6 +35,7 @@ class Clip:
         end_s: where it ends; infinity is the end of the recording.
         channel: of the recording, from 0; None averages all.
         name: of the converted file, a path without ending; "" makes one of the recording's.
+        group: what `deal` keeps in one split, as a talk of several speakers; "" is the speaker.
     """
 
     audio: Path
@@ -45,6 +46,7 @@ class Clip:
     end_s: float = math.inf
     channel: int | None = None
     name: str = ""
+    group: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -182,14 +184,14 @@ def _write(path: Path, data: bytes) -> None:
 def deal(clips: Sequence[Clip]) -> list[Clip]:
     """Put clips that have no split into train, dev and test, about 8:1:1 of the speakers.
 
-    Nobody is in two splits. Where speakers are not told, or are fewer than three, no sentence is in two splits. The
+    Nobody and no group is in two splits. Where both are unknown, or fewer than three, no sentence is in two splits. The
     choice depends on a hash of the name, so that recordings added later move nobody who was there.
 
     Args:
         clips: of one corpus; at least three groups of them for three splits.
     """
     loose = [clip for clip in clips if not clip.split]
-    by_speaker = all(clip.speaker for clip in loose) and len({clip.speaker for clip in loose}) > 2
+    by_speaker = all(clip.group or clip.speaker for clip in loose) and len({_group(clip, True) for clip in loose}) > 2
     groups = Counter(_group(clip, by_speaker) for clip in loose)
     place = {group: _hash(group) for group in groups}
     movable = sorted((g for g in groups if groups[g] <= max(1, _MOST * len(loose))), key=place.__getitem__) or list(
@@ -210,7 +212,7 @@ _STARTS = {"test": 0.0, "dev": _SHARE}  # of the range of hashes that goes to a 
 
 
 def _group(clip: Clip, by_speaker: bool) -> str:
-    return clip.speaker if by_speaker else clip.transcript or ""
+    return (clip.group or clip.speaker if by_speaker else clip.transcript) or ""
 
 
 def _hash(text: str) -> float:

@@ -25,7 +25,7 @@ from util.errors import AudioError, DataError, UsageError
 from util.files import locked, make_directory, write_atomically
 from util.progress import Console
 from util.text import read_alphabet
-from util.transcripts import columns_of, keyed_lines, matching_lines
+from util.transcripts import columns_of, keyed_lines, matching_lines, read_xml
 
 DEALT = ("train", "dev", "test")  # the splits that are made where a corpus has none
 _AT_ONCE = 4096  # clips handed to the workers together
@@ -67,8 +67,10 @@ class Corpus:
 Finder = Callable[[Sequence[Path], Any], Iterator[Clip]]  # of the clips in unpacked archives, given the options
 
 
-__all__ = ["Archive", "Clip", "Corpus", "columns_of", "find_recordings", "keyed_lines", "matching_lines", "openslr"]
-__all__ += ["place_of", "root_of", "run_import"]
+__all__ = [
+    "Archive", "Clip", "Corpus", "columns_of", "find_recordings", "keyed_lines", "matching_lines", "openslr",
+    "place_of", "read_xml", "root_of", "run_import",
+]  # fmt: skip
 
 
 def place_of(options: Any) -> Path:

@@ -10,17 +10,19 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from util.errors import DataError, UsageError
 from util.files import NEWLINE, read_utf8
 from util.text import Alphabet, describe_character, normalize
 
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ASCII as wide as a Chinese character
+_LATIN = "[a-z\u00df-\u024f']"
+_SEAMS = re.compile(f"(?<!{_LATIN}) | (?!{_LATIN})|[\u00b7\u30fb]")  # dots stand between parts of foreign names
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u00b4`]")
 _GAPS = re.compile("[-_/\u2010-\u2015\u2212]")
 _STOPS = re.compile('[."\u201a-\u201f\u00ab\u00bb\u2039\u203a]')  # nothing where they stood: a.m. is am
-_PAUSES = re.compile(
-    "[,;:?!\u2026\u00bf\u00a1\u3001\u3002\u300a-\u300f\uff01\uff0c\uff1a\uff1b\uff1f\u0964\u061f\u060c\u061b]"
-)
+_PAUSES = re.compile("[,;:?!\u2026\u00bf\u00a1\u3001\u3002\u300a-\u300f\u0964\u061f\u060c\u061b]")
 _MARKUP = re.compile(r"[()<>\[\]{}&*@#%+=|\\~^$\u20ac\u00a3]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\u00ad]")
 _TURKIC = {"tr", "az", "crh", "tur", "aze", "azj"}  # languages in which the small I has no dot
@@ -44,7 +46,7 @@ class Cleaning:
 
     Attributes:
         language: ISO 639 code.
-        joined: the language writes no spaces between words; those that are there go.
+        joined: the language writes no spaces between words; those that are there go, but for those between Latin words.
         to_ascii: write letters with accents as plain ones, and drop what is not ASCII then.
         alphabet: refuse transcripts with characters it lacks; None takes all.
         validate: cleans in place of the rules here: returns the text, or None to refuse it.
@@ -84,14 +86,16 @@ class Cleaning:
         return normalize(validated)
 
     def _apply_rules(self, text: str) -> str:
-        text = _PAUSES.sub(" ", _STOPS.sub("", _GAPS.sub(" ", _APOSTROPHES.sub("'", text))))
+        text = _APOSTROPHES.sub("'", text.translate(_FULL_WIDTH))
+        text = _PAUSES.sub(" ", _STOPS.sub("", _GAPS.sub(" ", text)))
         if digit := next(filter(str.isdigit, text), None):
             raise RefusedError("digits", f"the transcript has {digit!r}, expected numbers as words: {text[:60]!r}")
         if found := _MARKUP.search(text):
             raise RefusedError("markup", f"the transcript has {found[0]!r}, expected words only: {text[:60]!r}")
         if self.language in _TURKIC:
             text = text.replace("I", "\u0131").replace("\u0130", "i")
-        return ("" if self.joined else " ").join(normalize(text.lower()).split())
+        text = " ".join(normalize(text.lower()).split())
+        return _SEAMS.sub("", text) if self.joined else text
 
 
 @functools.lru_cache(64)
@@ -155,6 +159,14 @@ def columns_of(path: Path, *columns: str, separator: str = "\t") -> Iterator[tup
         raise DataError(f"cannot read {path}: {error.strerror}; expected a table with {', '.join(columns)}") from None
     except csv.Error as error:
         raise DataError(f"{path}:{rows.line_num}: {error}; get the file again") from None
+
+
+def read_xml(path: Path) -> ElementTree.Element | None:
+    """Return the root of an XML file; None where there is no such file or it is not well-formed."""
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError):
+        return None
 
 
 def load_validator(path: Path) -> Callable[[str], str | None]:
