@@ -84,7 +84,7 @@ def test_who_speaks(mine, tmp_path):
         "folder": {"talks"},
         "none": {""},
         "prefix": {"ann", "bob", "eve", "joe"},
-        r"-(\d)\.": {"1", "2"},
+        r"[-](\d)": {"1", "2"},
         r"[aeiou]": {"a"},  # of talks
     }
     for how, expected in speakers.items():
@@ -105,7 +105,7 @@ def test_who_speaks(mine, tmp_path):
 def test_who_was_dealt_stays_there(mine, tmp_path):
     """Speaker by speaker, with one who speaks most and one who leaves."""
     out, was = tmp_path / "out", {}
-    for number in range(12):
+    for number in range(9):
         record(mine, f"{number}/1", *(f"{number}/{i}" for i in range(2, 9) if number == 3))
         done = run("folder", out, "--source", mine)
         if number < 2:
@@ -141,7 +141,7 @@ TABLES = {
     "header.csv": 'Client_ID,path,sentence\nann,a/1,"hello, world"\nbob,b\\1.wav,good day\neve,./c/1.wav,bye\n',
     "plain.csv": 'a/1.wav;"hello; world"\nb/1.wav;good day\nc/1.wav;bye\n',
     "lines.txt": 'a/1|hello, world|Hello, "world"\r\nb/1|good day|Good day\r\n\r\nc/1|bye|Bye\r\n',
-    "tabs.tsv": '\ufeffspeaker\tfile\ttranscript\nann\ta/1.wav\thello "world\nbob\tb/1.wav\tgood day\neve\tc/1.wav\tbye',
+    "tabs.tsv": '\ufeffspeaker\tfile\ttranscript\nann\ta/1.wav\thello "world\nbob\tb/1.wav\tgood day\neve\tc/1\tbye',
     "deep/below.csv": "file,text\n../a/1.wav,hello world\n../b/1.wav,good day\n../c/1.wav,bye\n",
 }
 
@@ -182,6 +182,8 @@ def test_a_table_may_name_splits_and_lists_what_is_missing(mine, tmp_path):
         ("path,text\n1,'one'\n2,\"two\n", "t.csv:3: unexpected end of data; mend the quotes"),
         ("path\n1\n", "t.csv:1: expected columns parted by"),
         ("", "t.csv:1: expected columns parted by"),
+        (",\n", "t.csv:1: expected columns parted by"),
+        ('"1,one"\n', "t.csv:1: expected columns parted by"),
         ("path,text,speaker\n1,one,\n", "t.csv:2: the speaker is empty"),
         ("path,text\n1,one\n./1.wav,two\n", "t.csv:3: an earlier row says something else of ./1.wav"),
         ("path,text\n3,three\n", "t.csv:2: 3 may be "),

@@ -34,9 +34,9 @@ def read_table(path: Path, columns: Mapping[str, Sequence[str]], need: int = 2) 
     content = read_utf8(path, "a table")
     first = NEWLINE.split(content.strip("\r\n"))[0]
     separator = re.search(r"[,\t;|]", first)
-    if not separator:
+    lines = _split(path, content, separator[0]) if separator else []
+    if not lines or len(lines[0][1]) < need:
         raise DataError(f"{path}:1: expected columns parted by commas, tabs, semicolons or |, found {first[:60]!r}")
-    lines = _split(path, content, separator[0])
     header = [name.lower() for name in lines[0][1]]
     place = {key: header.index(name) for key, names in columns.items() for name in names[::-1] if name in header}
     wanted = list(columns)[:need]
@@ -49,16 +49,18 @@ def read_table(path: Path, columns: Mapping[str, Sequence[str]], need: int = 2) 
         del lines[0]
     for line, row in lines:
         if len(row) != len(header):
-            raise DataError(
-                f"{path}:{line}: {len(row)} fields, expected {len(header)} as in the first row: {row}"[:300]
-            )
+            raise DataError(f"{path}:{line}: {len(row)} columns, expected {len(header)} as in the first row; mend it")
         yield line, {key: row[i] for key, i in place.items()}
 
 
 def _split(path: Path, content: str, separator: str) -> list[tuple[int, list[str]]]:
     """Return the rows that are not blank, without white space around fields, and the line where each ends."""
-    quoting = csv.QUOTE_MINIMAL if separator in ",;" else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, quoting=quoting, strict=True)
+    reader = csv.reader(
+        io.StringIO(content, newline=""),
+        delimiter=separator,
+        quoting=csv.QUOTE_MINIMAL if separator in ",;" else csv.QUOTE_NONE,
+        strict=True,
+    )
     try:
         rows = [(reader.line_num, [field.strip() for field in row]) for row in reader]
     except csv.Error as error:
