@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Imports recordings of your own: a folder, or an archive of one, with audio files and what is said in them.
+"""Imports recordings of your own: --source is a folder of audio files and what is said in them, or an archive of one.
 
 Beside each recording lies a text file of its name (.txt or .lab), or --table has a row for it. Splits are those of the
 table, or of folders named train, dev and test; otherwise speakers are dealt out, and stay where they are when
