@@ -13,23 +13,15 @@ from pathlib import Path
 import pytest
 from conftest import NO_TENSORFLOW, ROOT, SMALL, write_corpus
 
+THREE = ("train", "dev", "test")
 CSVS = {
-    script: [f"{key}-{split}.csv" for split in splits.split()]
-    for script, key, splits in (
-        (
-            "librivox",
-            "librivox",
-            "train-clean-100 train-clean-360 train-other-500 dev-clean dev-other test-clean test-other",
-        ),
-        ("ted", "ted", "train dev test"),
-        ("fisher", "fisher", "train dev test"),
-        ("swb", "swb", "train dev test"),
-        ("timit", "timit", "train test"),
-        ("voxforge", "voxforge", "train dev test"),
-        ("cv", "cv-valid", "train dev test"),
-        ("cv gd", "cv2", "train dev test"),  # of a folder
-    )
+    "timit": ["timit-train.csv", "timit-test.csv"],
+    "cv": [f"cv-valid-{split}.csv" for split in THREE],
+    "cv gd": [f"cv2-{split}.csv" for split in THREE],  # of a folder
+    "librivox": [f"librivox-train-{name}.csv" for name in ("clean-100", "clean-360", "other-500")]
+    + [f"librivox-{split}-{kind}.csv" for split in ("dev", "test") for kind in ("clean", "other")],
 }
+CSVS |= {name: [f"{name}-{split}.csv" for split in THREE] for name in ("ted", "fisher", "swb", "voxforge")}
 
 # Writes down its command line, then gives what was prepared.
 IMPORTER = """
@@ -107,10 +99,10 @@ def test_imports_what_is_missing_and_trains_with_flags_that_there_are(checkout, 
     ((importer, where, *options),) = map(str.split, checkout.imported)
     assert importer == f"import_{'cv2' if ' ' in script else name}.py"
     assert where == str(folder)
-    known = subprocess.run(
-        [sys.executable, ROOT / "bin" / importer, "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    assert {option for option in options if option.startswith("--")} <= set(re.findall(r"--\w+", known))
+    if options:
+        command = [sys.executable, ROOT / "bin" / importer, "--help"]
+        known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert {option for option in options if option.startswith("--")} <= set(re.findall(r"--\w+", known))
 
     assert checkout(script, "--nonsense")[0] == 2
     assert len(checkout.imported) == 1
@@ -126,7 +118,7 @@ def test_an_import_that_fails_ends_it(checkout):
     assert checkout("ted")[0] == 3
 
 
-@pytest.mark.parametrize("script", ["librivox", "timit", "cv gd"])
+@pytest.mark.parametrize("script", ["librivox", "cv gd"])
 def test_trains_and_tests(native, checkout, script):
     checkout.prepare(CSVS[script], "data")
     flags = "--n_hidden=16", "--epochs=1", "--train_batch_size=2"
