@@ -34,9 +34,9 @@ def add_options(parser: Any) -> None:
     add("--table", metavar="FILE", type=Path, help="has a file name and a transcript in each row, perhaps speaker and "
         "split too: in columns that a header names (path, sentence, client_id, split and the like), else in the first "
         "two; between them tabs, commas, semicolons or |")  # fmt: skip
-    add("--speaker_from", metavar="HOW", help="folder: the one the recording is in (default where no table tells); "
-        "prefix: its name up to the first - or _; none: not known; or a regular expression that finds the speaker in "
-        "its path, as the first group if there is one")  # fmt: skip
+    add("--speaker_from", metavar="HOW", help="folder: the one a recording is in (default where no table tells and "
+        "there are several); prefix: its name up to the first - or _; none: not known; or a regular expression that "
+        "finds the speaker in its path, as the first group if there is one")  # fmt: skip
     add("--language", metavar="CODE", default="en", help="ISO 639 code (%(default)s)")
     parser.set_defaults(splits=DEALT)
 
@@ -67,9 +67,10 @@ def find_clips(folders: Sequence[Path], options: Any) -> Iterator[Clip]:
     usable = {one.audio: one for one in said if one.transcript is not None and one.audio.is_file()}
     splits = named_splits(list(usable.values()), root)
     options.splits = sorted(set(splits.values())) or DEALT
+    how = options.speaker_from or how_to_tell(list(usable.values()))
     for one in said:
         if one.audio in usable:
-            speaker = speaker_of(one, root, options.speaker_from)
+            speaker = speaker_of(one, root, how)
             name = one.audio.relative_to(root).as_posix()
             yield Clip(one.audio, one.transcript, splits.get(one.audio, ""), speaker, name=name)
         else:
@@ -89,13 +90,18 @@ def named_splits(said: Sequence[Said], root: Path) -> dict[Path, str]:
     return splits if "train" in splits.values() and "" not in splits.values() else {}
 
 
-def speaker_of(one: Said, root: Path, how: str | None) -> str:
+def how_to_tell(said: Sequence[Said]) -> str:
+    """Return what tells who speaks where nobody says."""
+    if any(one.speaker for one in said):
+        return "table"
+    return "folder" if len({one.audio.parent for one in said}) > 1 else "none"
+
+
+def speaker_of(one: Said, root: Path, how: str) -> str:
     """Return who speaks, "" for unknown."""
-    if how is None and one.speaker:
-        return one.speaker
-    if how == "none":
-        return ""
-    if how in {None, "folder"}:
+    if how in {"table", "none"}:
+        return one.speaker if how == "table" else ""
+    if how == "folder":
         folder = one.audio.parent.name
         return "" if folder.lower() in SPLITS else folder
     path = one.audio.relative_to(root).as_posix()
@@ -113,7 +119,7 @@ CORPUS = Corpus(
     key="folder",
     title="Your recordings",
     language=lambda options: options.language,
-    licence="as you say",
+    licence="your own",
     archives=archives,
     splits=lambda options: options.splits,
     how_to_get="Name with --source a folder of recordings, or the archive of one.",

@@ -80,6 +80,8 @@ def test_an_import_into_a_folder_inside_does_not_import_itself(mine):
 
 def test_who_speaks(mine, tmp_path):
     record(mine, *(f"talks/{name}-{number}" for name in ("ann", "bob", "eve", "joe") for number in (1, 2)))
+    done = run("folder", tmp_path / "out", "--source", mine)
+    assert {who for split in dealt(tmp_path / "out").values() for who in split.values()} == {""}
     speakers = {
         "folder": {"talks"},
         "none": {""},
