@@ -137,6 +137,10 @@ def test_folders_named_like_splits_are_splits(mine, tmp_path):
     found = dealt(tmp_path / "out", ("train", "dev"))
     assert [set(split.values()) for split in found.values()] == [{"ann"}, {"bob"}]
     assert not (tmp_path / "out" / "folder-test.csv").exists()
+    record(mine, "more/eve/1")
+    assert run("folder", tmp_path / "all", "--source", mine).returncode == 0
+    speakers = sorted(who for split in dealt(tmp_path / "all").values() for who in split.values())
+    assert speakers == ["ann", "ann", "bob", "eve"]
 
 
 TABLES = {

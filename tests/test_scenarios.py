@@ -58,8 +58,9 @@ class Checkout:
     def prepare(self, csvs: Sequence[str], folder: str = "prepared") -> None:
         """Put tiny CSVs into a folder."""
         for name in csvs:
-            write_corpus(self.root / folder, name.removesuffix(".csv"), ["a cat", "a bad cab"])
-        (self.root / folder / "cv2-alphabet.txt").write_text("".join(f"{letter}\n" for letter in " abcdt"))
+            texts = ["\u00e0 cat", "\u00e0 bad cab"] if "cv2" in name else ["a cat", "a bad cab"]
+            write_corpus(self.root / folder, name.removesuffix(".csv"), texts)
+        (self.root / folder / "cv2-alphabet.txt").write_text("".join(f"{letter}\n" for letter in " abcdt\u00e0"))
 
     def __call__(self, script: str, *flags: object, tensorflow: bool = False, **env: str) -> tuple[int, str]:
         """Run a script, with the folder in it if it has one, and return its status and output."""

@@ -126,8 +126,9 @@ def _ends(root: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     ends: dict[str, list[Path]] = {}
     for path in files:
         parts = path.relative_to(root).parts
-        for end in ("/".join(parts[i:]) for i in range(len(parts))):
-            ends.setdefault(normalize(end), []).append(path)
-            if path.suffix.lower() in AUDIO:
-                ends.setdefault(normalize(end.removesuffix(path.suffix)), []).append(path)
+        names = ["/".join(parts[i:]) for i in range(len(parts))]
+        if path.suffix.lower() in AUDIO:
+            names += [name.removesuffix(path.suffix) for name in names]
+        for name in names:
+            ends.setdefault(normalize(name), []).append(path)
     return ends
