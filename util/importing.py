@@ -213,7 +213,9 @@ class _Import:
         return made
 
     def _make(self, clip: Clip) -> _Made | DataError:
-        target = self._folder / "clips" / clip.file_name(self._folder)
+        roots = self._folder, Path(self._options.source or "").absolute()
+        root = next(filter(clip.audio.is_relative_to, roots), self._folder)
+        target = self._folder / "clips" / clip.file_name(root)
         try:
             return _Made(clip, *clips.convert(clip, target, self._form))
         except (transcripts.RefusedError, AudioError) as error:
