@@ -57,7 +57,8 @@ def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
                 start, end, side = float(line[1]), float(line[2]), line[3]
                 words = CORRECTED.get(f"{call}-{start}-{end}", NOISE.sub(" ", line[4]))
                 speaker = pins.get(f"{call}{side}") or f"{call}{side}"
-                yield Clip(recording, words, "", speaker, start, end, "AB".index(side))
+                fault = "its transcript is known to be wrong"
+                yield Clip(recording, words, "", speaker, start, end, "AB".index(side), fault=fault)
 
 
 def read_pins(folder: Path) -> dict[str, str]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Imports LibriSpeech, 1000 hours of English read aloud for LibriVox: 55 GB, or less with --sets."""
+"""Imports LibriSpeech, 1000 hours of English read aloud for LibriVox: 61 GB, or less with --sets."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ def find_clips(folders: Sequence[Path], _options: Any) -> Iterator[Clip]:
             words = None if (line[1] + side, start) in TOO_LONG else clean(line[5])
             speaker = callers.get(line[1] + side, name + side)
             recording = audio.get(name, speech / f"{name}.sph")
-            yield Clip(recording, words, "", speaker, start, end, "AB".index(side))
+            fault = "its transcript is known to be wrong"
+            yield Clip(recording, words, "", speaker, start, end, "AB".index(side), fault=fault)
     yield from (Clip(path, None) for path in without_text.values())
 
 

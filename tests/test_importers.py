@@ -91,7 +91,7 @@ def test_imports_over_a_connection_that_breaks_and_does_nothing_twice(
     serve(web, dict(small.archives))
     web.cuts = {archive: [len(content) // 2] for archive, content in small.archives.items() if len(content) > 2}
     folder = tmp_path / "corpus"
-    done = run(name, folder, "--source", web.url, *small.options)
+    done = run(name, folder, "--source", web.url + small.source, *small.options)
     for table, rows in small.tables.items():
         assert_same(read_rows(folder / table), rows, done.stderr)
     left_out = read_left_out(folder)
@@ -105,7 +105,7 @@ def test_imports_over_a_connection_that_breaks_and_does_nothing_twice(
 
     before, web.files = state(folder), {}
     tables = {table: (folder / table).read_text() for table in small.tables}
-    again = run(name, folder, "--source", web.url, *small.options)
+    again = run(name, folder, "--source", web.url + small.source, *small.options)
     assert again.returncode == 0, again.stderr
     assert state(folder) == before
     assert {table: (folder / table).read_text() for table in small.tables} == tables
@@ -120,7 +120,7 @@ def test_refuses_an_archive_with_a_wrong_checksum_or_none(name: str, small: Mini
     serve(web, dict(small.archives))
     chosen = next(iter(small.archives))
     web.files[chosen] += b"!"
-    done = run(name, tmp_path / "corpus", "--source", web.url, *small.options)
+    done = run(name, tmp_path / "corpus", "--source", web.url + small.source, *small.options)
     assert done.returncode == 1
     assert f"{web.url}/{chosen}: has the SHA-256 checksum" in done.stderr
     assert not list((tmp_path / "corpus").rglob("*.csv"))
@@ -148,7 +148,7 @@ def test_nothing_leaves_its_folder(name: str, small: Miniature, web: Web, tmp_pa
     serve(web, archives)
     if archives == small.archives:
         pytest.skip("this corpus comes as single files")
-    done = run(name, tmp_path / "a" / "b" / "corpus", "--source", web.url, *small.options)
+    done = run(name, tmp_path / "a" / "b" / "corpus", "--source", web.url + small.source, *small.options)
     assert done.returncode == 1
     assert "'../../escaped.txt', which lies outside its folder; do not trust it" in done.stderr
     assert not list(tmp_path.rglob("escaped.txt"))

@@ -466,11 +466,13 @@ def test_the_environment_is_made_for_scripts_that_need_it(checkout, script, make
     assert checkout("--script", script, "0:1:0") == (0, [*made, f"[worker 0] {Path(script).name} --worker_hosts"])
 
 
-def test_ready_made_scripts_become_the_trainer(checkout, tmp_path):
+@pytest.mark.parametrize("script", sorted({*ROOT.glob("bin/run-*.sh")} - {SCRIPT}), ids=lambda script: script.name)
+def test_ready_made_scripts_become_the_trainer(checkout, tmp_path, script):
     checkout()
-    shutil.copy(ROOT / "bin" / "run-ldc93s1.sh", tmp_path / "bin")
+    for name in (script.name, "scenario.sh"):
+        shutil.copy(ROOT / "bin" / name, tmp_path / "bin")
     (tmp_path / ".venv" / "bin" / "python").write_text('#!/bin/sh\necho "$$ $@"\n')
     (tmp_path / "bin" / "make-env.sh").write_text("#!/bin/sh\n")
-    process = subprocess.Popen([tmp_path / "bin" / "run-ldc93s1.sh"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([tmp_path / "bin" / script.name], stdout=subprocess.PIPE, text=True)
     last = process.communicate(timeout=DEADLINE)[0].splitlines()[-1]
     assert last.startswith(f"{process.pid} -u {tmp_path}/DeepSpeech.py ")  # signals reach it

@@ -18,6 +18,7 @@ from util.audio import encode_audio, is_as_wanted, read_audio, read_info, read_p
 from util.errors import AudioError, UnsupportedAudioError
 from util.transcripts import RefusedError
 
+DEALT = ("train", "dev", "test")  # the splits that are made where a corpus has none
 _SHARE = 0.1  # of the speakers, that each of dev and test gets
 _MOST = 2 * _SHARE  # of the clips, that a speaker in dev or test may have
 
@@ -36,6 +37,7 @@ class Clip:
         channel: of the recording, from 0; None averages all.
         name: of the converted file, a path without ending; "" makes one of the recording's.
         group: what `deal` keeps in one split, as a talk of several speakers; "" is the speaker.
+        fault: why it has no transcript, where more is known than that.
     """
 
     audio: Path
@@ -47,6 +49,7 @@ class Clip:
     channel: int | None = None
     name: str = ""
     group: str = ""
+    fault: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -181,38 +184,46 @@ def _write(path: Path, data: bytes) -> None:
     beside.replace(path)
 
 
-def deal(clips: Sequence[Clip]) -> list[Clip]:
+def deal(clips: Sequence[Clip], before: Sequence[Clip] = ()) -> list[Clip]:
     """Put clips that have no split into train, dev and test, about 8:1:1 of the speakers.
 
     Nobody and no group is in two splits. Where both are unknown, or fewer than three, no sentence is in two splits. The
-    choice depends on a hash of the name, so that recordings added later move nobody who was there.
+    choice depends on a hash of the name. Who was dealt before stays where they were, whoever comes in addition, unless
+    a split would be empty.
 
     Args:
         clips: of one corpus; at least three groups of them for three splits.
+        before: the clips of an earlier import, with the splits that they were dealt into.
     """
     loose = [clip for clip in clips if not clip.split]
     by_speaker = all(clip.group or clip.speaker for clip in loose) and len({_group(clip, True) for clip in loose}) > 2
     groups = Counter(_group(clip, by_speaker) for clip in loose)
-    place = {group: _hash(group) for group in groups}
-    movable = sorted((g for g in groups if groups[g] <= max(1, _MOST * len(loose))), key=place.__getitem__) or list(
-        groups
-    )
-    chosen = {split: {g for g in movable if start <= place[g] < start + _SHARE} for split, start in _STARTS.items()}
-    for split in _STARTS:
-        others = set().union(*(chosen[name] for name in chosen if name != split))
-        if not chosen[split] and len(groups) > 2:
-            chosen[split] = {next(g for g in movable if g not in others)}
-    split_of = {group: split for split, members in chosen.items() for group in members}
-    return [
-        clip if clip.split else replace(clip, split=split_of.get(_group(clip, by_speaker), "train")) for clip in clips
-    ]
+    kept = _kept(before, by_speaker)
+    big = {group for group, count in groups.items() if count > max(1, _MOST * len(loose))}
+    split_of = {group: kept.get(group) or ("train" if group in big else _draw(group)) for group in groups}
+    movable = sorted(groups, key=lambda group: (group in big, group in kept, split_of[group] != "train", _hash(group)))
+    for split in DEALT if len(groups) > 2 else ():
+        taken = Counter(split_of.values())
+        if not taken[split]:
+            split_of[next(group for group in movable if taken[split_of[group]] > 1)] = split
+    return [clip if clip.split else replace(clip, split=split_of[_group(clip, by_speaker)]) for clip in clips]
 
 
-_STARTS = {"test": 0.0, "dev": _SHARE}  # of the range of hashes that goes to a split
+def _kept(before: Sequence[Clip], by_speaker: bool) -> dict[str, str]:
+    """Return the split of each group that was in one only; others were dealt by another rule."""
+    splits: dict[str, set[str]] = {}
+    for clip in before:
+        splits.setdefault(_group(clip, by_speaker), set()).add(clip.split)
+    return {group: min(found) for group, found in splits.items() if len(found) == 1}
 
 
 def _group(clip: Clip, by_speaker: bool) -> str:
     return (clip.group or clip.speaker if by_speaker else clip.transcript) or ""
+
+
+def _draw(group: str) -> str:
+    place = _hash(group)
+    return "test" if place < _SHARE else "dev" if place < 2 * _SHARE else "train"
 
 
 def _hash(text: str) -> float:

@@ -18,16 +18,15 @@ from typing import Any, TypeVar
 
 from util import clips, transcripts
 from util.archives import CHECKSUMS, Archive, Shelf, openslr, root_of
-from util.clips import Clip, Form, find_recordings
+from util.clips import DEALT, Clip, Form, find_recordings
 from util.commandline import report_errors
-from util.corpus import Fault, Utterance, write_csv, write_faults
+from util.corpus import Fault, Utterance, read_csv, write_csv, write_faults
 from util.errors import AudioError, DataError, UsageError
 from util.files import locked, make_directory, write_atomically
 from util.progress import Console
 from util.text import read_alphabet
 from util.transcripts import columns_of, keyed_lines, matching_lines, read_xml
 
-DEALT = ("train", "dev", "test")  # the splits that are made where a corpus has none
 _AT_ONCE = 4096  # clips handed to the workers together
 
 Value = TypeVar("Value")
@@ -129,7 +128,7 @@ class _Made:
 class _Import:
     def __init__(self, corpus: Corpus, options: Any, console: Console):
         self._corpus, self._options, self._console = corpus, options, console
-        self._folder = Path(options.dir).absolute()
+        self._folder = Path(os.path.normpath(options.dir.absolute()))
         for name in ("sample_rate", "workers"):
             if getattr(options, name) < 1:
                 raise UsageError(f"--{name} is {getattr(options, name)}, expected 1 or more")
@@ -152,12 +151,21 @@ class _Import:
     def run(self, find_clips: Finder) -> int:
         corpus = self._corpus
         self._console.say(f"{corpus.title}: language {self._language}, licence {corpus.licence}.")
+        archives = self._chosen(corpus.archives)
         shelf = Shelf(self._folder, self._options.source, corpus.how_to_get, self._console)
-        found = shelf.get_all(self._chosen(corpus.archives))
+        found = shelf.get_all(archives)
         made = self._convert(self._cleaned(find_clips(found, self._options)))
-        dealt = clips.deal([one.clip for one in made])
+        before = list(self._dealt_before()) if any(not one.clip.split for one in made) else []
+        dealt = clips.deal([one.clip for one in made], before)
         made = [replace(one, clip=clip) for one, clip in zip(made, dealt, strict=True)]
         return self._write(made)
+
+    def _dealt_before(self) -> Iterator[Clip]:
+        """Yield what the CSVs of an earlier import list."""
+        for split in DEALT:
+            table = self._folder / f"{self._corpus.key}-{split}.csv"
+            for row in read_csv(table) if table.is_file() else ():
+                yield Clip(Path(row.path), row.transcript, split, dict(row.extra).get("speaker", ""))
 
     def _chosen(self, value: Value | Callable[[Any], Value]) -> Value:
         chosen: Value = value(self._options) if callable(value) else value
@@ -176,7 +184,8 @@ class _Import:
                 clips.check_kind(clip.audio)
                 checked.add(clip.audio.suffix)
             if clip.transcript is None:
-                self._refuse(clip, "no transcript", f"the corpus has no transcript for {clip.audio.name}")
+                reason = clip.fault or f"the corpus has no transcript for {clip.audio.name}"
+                self._refuse(clip, "no transcript", reason)
                 continue
             try:
                 yield replace(clip, transcript=self._clean(clip.transcript))
@@ -204,7 +213,9 @@ class _Import:
         return made
 
     def _make(self, clip: Clip) -> _Made | DataError:
-        target = self._folder / "clips" / clip.file_name(self._folder)
+        roots = self._folder, Path(self._options.source or "").absolute()
+        root = next(filter(clip.audio.is_relative_to, roots), self._folder)
+        target = self._folder / "clips" / clip.file_name(root)
         try:
             return _Made(clip, *clips.convert(clip, target, self._form))
         except (transcripts.RefusedError, AudioError) as error:

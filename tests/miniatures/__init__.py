@@ -43,12 +43,14 @@ class Miniature:
         left_out: the kinds of clips left out, with the end of each one's file name; a broken clip and one without
             transcript are among them wherever the corpus's layout allows such a thing.
         options: of the importer besides DIR and --source.
+        source: what --source names besides the server.
     """
 
     archives: Mapping[str, bytes]
     tables: Mapping[str, list[Row]]
     left_out: list[tuple[str, str]]
     options: tuple[str, ...] = field(default=())
+    source: str = ""
 
 
 def sound(seconds: float, rate: int = 16000, channels: int = 1) -> NDArray[np.float32]:

@@ -43,8 +43,8 @@ def miniature() -> Miniature:
                 Row("it'n ab y yuppiedom them at and t", 2, "1020"),
                 Row("lem ammu it funn", 1, "1020"),
             ],
-            "swb-dev.csv": [Row("uh huh", 2, "1028")],
-            "swb-test.csv": [Row("okay", 2, "1044")],
+            "swb-dev.csv": [Row("okay", 2, "1044")],
+            "swb-test.csv": [Row("uh huh", 2, "1028")],
         },
         left_out=[
             ("audio file at fault", "sw02006.sph"),

@@ -44,8 +44,8 @@ def miniature() -> Miniature:
                 Row("will we ever forget it", 2, "Aaron"),
                 Row("author of the danger trail philip steels", 3, "Aaron"),
             ],
-            "voxforge-dev.csv": [Row("he's here", 2, "anonymous-20080425")],
-            "voxforge-test.csv": [Row("but he did not", 2, "ralfherzog")],
+            "voxforge-dev.csv": [Row("but he did not", 2, "ralfherzog")],
+            "voxforge-test.csv": [Row("he's here", 2, "anonymous-20080425")],
         },
         left_out=[
             ("audio file at fault", "b0020.wav"),

@@ -1,0 +1,131 @@
+"""The trainings bin/run-<corpus>.sh: what they import, and that they train what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from conftest import NO_TENSORFLOW, ROOT, SMALL, write_corpus
+
+THREE = ("train", "dev", "test")
+CSVS = {
+    "timit": ["timit-train.csv", "timit-test.csv"],
+    "cv": [f"cv-valid-{split}.csv" for split in THREE],
+    "cv gd": [f"cv2-{split}.csv" for split in THREE],  # of a folder
+    "librivox": [f"librivox-train-{name}.csv" for name in ("clean-100", "clean-360", "other-500")]
+    + [f"librivox-{split}-{kind}.csv" for split in ("dev", "test") for kind in ("clean", "other")],
+}
+CSVS |= {name: [f"{name}-{split}.csv" for split in THREE] for name in ("ted", "fisher", "swb", "voxforge")}
+
+# Writes down its command line, then gives what was prepared.
+IMPORTER = """
+import shutil, sys
+from pathlib import Path
+here = Path(__file__).parent.parent
+with (here / "imported").open("a") as file:
+    print(Path(__file__).name, *sys.argv[1:], file=file)
+shutil.copytree(here / "prepared", sys.argv[1], dirs_exist_ok=True)
+sys.exit(len(list((here / "prepared").glob("fails"))) * 3)
+"""
+
+
+class Checkout:
+    """A checkout with the real trainer, an environment that is there, and importers that only pretend."""
+
+    def __init__(self, root: Path, decoy: Path) -> None:
+        self.root, self._decoy = root, decoy
+        for folder in ("bin", "data", "prepared", ".venv/bin"):
+            (root / folder).mkdir(parents=True)
+        for name in ("DeepSpeech.py", "util", "data/alphabet.txt"):
+            (root / name).symlink_to(ROOT / name)
+        for script in (*ROOT.glob("bin/run-*.sh"), ROOT / "bin" / "scenario.sh"):
+            shutil.copy(script, root / "bin")
+        self._write("bin/make-env.sh", "#!/bin/sh\n")
+        self._write(".venv/bin/python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        for importer in {name.partition(" ")[0] for name in CSVS} | {"cv2"}:
+            self._write(f"bin/import_{importer}.py", IMPORTER)
+
+    def _write(self, name: str, text: str) -> None:
+        (self.root / name).write_text(text)
+        (self.root / name).chmod(0o755)
+
+    def prepare(self, csvs: Sequence[str], folder: str = "prepared") -> None:
+        """Put tiny CSVs into a folder."""
+        for name in csvs:
+            texts = ["\u00e0 cat", "\u00e0 bad cab"] if "cv2" in name else ["a cat", "a bad cab"]
+            write_corpus(self.root / folder, name.removesuffix(".csv"), texts)
+        (self.root / folder / "cv2-alphabet.txt").write_text("".join(f"{letter}\n" for letter in " abcdt\u00e0"))
+
+    def __call__(self, script: str, *flags: object, tensorflow: bool = False, **env: str) -> tuple[int, str]:
+        """Run a script, with the folder in it if it has one, and return its status and output."""
+        name, *folder = script.split()
+        command = [self.root / "bin" / f"run-{name}.sh", *folder, *SMALL, *flags]
+        places = {"XDG_DATA_HOME": str(self.root / "home")} | ({} if tensorflow else {"PYTHONPATH": str(self._decoy)})
+        done = subprocess.run(
+            list(map(str, command)),
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | places | env,
+            cwd=self.root / "prepared",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def imported(self) -> list[str]:
+        """The importers that ran, with their arguments."""
+        log = self.root / "imported"
+        return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, decoy: Path) -> Checkout:
+    return Checkout(tmp_path, decoy)
+
+
+@pytest.mark.parametrize("script", CSVS)
+def test_imports_what_is_missing_and_trains_with_flags_that_there_are(checkout, script):
+    name = script.partition(" ")[0]
+    folder = checkout.root / "data" / script.replace("cv ", "cv2/")
+    checkout.prepare(CSVS[script])
+    status, said = checkout(script)
+    assert status == NO_TENSORFLOW, said
+    ((importer, where, *options),) = map(str.split, checkout.imported)
+    assert importer == f"import_{'cv2' if ' ' in script else name}.py"
+    assert where == str(folder)
+    if options:
+        command = [sys.executable, ROOT / "bin" / importer, "--help"]
+        known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert {option for option in options if option.startswith("--")} <= set(re.findall(r"--\w+", known))
+
+    assert checkout(script, "--nonsense")[0] == 2
+    assert len(checkout.imported) == 1
+    (folder / CSVS[script][-1]).unlink()
+    assert checkout(script)[0] == NO_TENSORFLOW
+    assert len(checkout.imported) == 2
+
+
+def test_an_import_that_fails_ends_it(checkout):
+    checkout.prepare(CSVS["ted"])
+    (checkout.root / "prepared" / "fails").touch()
+    assert checkout("ted")[0] == 3
+
+
+@pytest.mark.parametrize("script", ["librivox", "cv gd"])
+def test_trains_and_tests(native, checkout, script):
+    checkout.prepare(CSVS[script], "data")
+    flags = "--n_hidden=16", "--epochs=1", "--train_batch_size=2"
+    folders = {"COMPUTE_DATA_DIR": "../data", "COMPUTE_KEEP_DIR": "../kept"}  # from where the script is called
+    status, said = checkout(script, *flags, tensorflow=True, **folders)
+    assert status == 0, said
+    assert checkout.imported == []
+    assert list(checkout.root.glob("kept/best_dev-*"))
+    tests = [name for name in CSVS[script] if "test" in name]
+    assert len(re.findall(r"^Test on .* - WER: ", said, re.MULTILINE)) == len(tests)
