@@ -86,33 +86,19 @@ def _fetch(
     `is_sure` says that `fault_of` knows the right file from any other. Then a half from elsewhere will do.
     """
     tag = _tag_beside(part)  # of the file as it was first seen, so that a resumed half must match
-    validator = tag.read_text("latin-1") if tag.exists() and not is_sure else None
-    if validator is None and not is_sure:
+    if not is_sure and not tag.exists():
         part.unlink(missing_ok=True)
     longest = _size(part)
     while True:
         resumed = _size(part) > 0
-        is_same = True
         try:
-            with _open(url, _size(part), validator, timeout) as response:
-                found = response.headers.get("ETag") or response.headers.get("Last-Modified")
-                if getattr(response, "status", None) != 206:
-                    part.unlink(missing_ok=True)  # before the tag: it is of what comes now
-                elif validator and found and found != validator:  # as of a server that does not know If-Range
-                    is_same = False
-                if is_same:
-                    _keep(found, tag)
-                    validator = None if is_sure else found
-                    _append(response, part, progress)
-        except (OSError, HTTPException) as error:
-            if resumed and getattr(error, "code", None) == 416:
-                is_same = is_sure  # nothing lies beyond what we have: it is all there, or another file
-            elif _size(part) <= longest:
+            is_same = _go_on(url, part, None if is_sure else _known(tag), progress, timeout)
+        except (OSError, HTTPException):
+            if _size(part) <= longest:
                 raise
-            else:
-                longest = _size(part)
-                continue
-        fault = fault_of(part) if is_same else "is of another file"
+            longest = _size(part)
+            continue
+        fault = fault_of(part) if is_same or is_sure else "is of another file"
         if fault is None:
             return None
         longest = _size(part)
@@ -122,12 +108,30 @@ def _fetch(
             return fault  # else the two halves were of different files: once more, from the start
 
 
+def _go_on(url: str, part: Path, validator: str | None, progress: Progress | None, timeout: float) -> bool:
+    """Get what comes after `part`, or all; return whether it is of the file that the server called `validator`."""
+    try:
+        with _open(url, _size(part), validator, timeout) as response:
+            found = response.headers.get("ETag") or response.headers.get("Last-Modified")
+            if getattr(response, "status", None) != 206:
+                part.unlink(missing_ok=True)  # before the tag: it is of what comes now
+            elif validator and found and found != validator:  # as of a server that does not know If-Range
+                return False
+            _keep(found, _tag_beside(part))
+            _append(response, part, progress)
+            return True
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing lies beyond what we have: that is all, or it is another file
+            return False
+        raise
+
+
 def _open(url: str, start: int, validator: str | None, timeout: float) -> Any:
     """Ask for a file from byte `start` on; returns urllib's response."""
     headers = {"User-Agent": "DeepSpeech-importer"}
     if start:
         headers["Range"] = f"bytes={start}-"
-        if validator and not validator.startswith("W/"):
+        if validator:
             headers["If-Range"] = validator
     return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
 
@@ -193,6 +197,10 @@ def _hash(path: Path, algorithm: str) -> str:
 
 def _tag_beside(part: Path) -> Path:
     return part.with_name(part.name + ".tag")
+
+
+def _known(tag: Path) -> str | None:
+    return tag.read_text("latin-1") if tag.exists() else None
 
 
 def _keep(validator: str | None, tag: Path) -> None:
