@@ -24,9 +24,11 @@ _MOST = 200  # times its size may an archive hold; speech and text stay far belo
 _SMALL = 1 << 26  # bytes that any archive may hold
 _BLOCK = 1 << 20  # bytes
 _UTF8 = 0x800  # flag of a zip member whose name is UTF-8 (APPNOTE 4.4.4)
-# RuntimeError: a password or a way of packing that Python does not know; ValueError: fields that make no sense.
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError)
-_DAMAGED += (RuntimeError, ValueError)
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError,
+    RuntimeError,  # a password, or a way of packing that Python does not know
+    ValueError,  # a field that makes no sense
+)  # fmt: skip
 _CONTRADICTIONS = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # a file under a file
 
 
@@ -180,7 +182,7 @@ def _tar_members(file: tarfile.TarFile) -> Iterator[_Member]:
     kinds = dict.fromkeys(tarfile.REGULAR_TYPES, "file")
     kinds |= {tarfile.DIRTYPE: "folder", tarfile.LNKTYPE: "copy", tarfile.SYMTYPE: "link"}
     while info := file.next():
-        file.members.clear()  # else it keeps them all
+        file.members.clear()  # type: ignore[attr-defined] # else it keeps them all
         name, target = (
             _decode(text.encode("utf-8", "surrogateescape"), "latin-1") for text in (info.name, info.linkname)
         )
