@@ -35,6 +35,8 @@ class Web:
         files: what it serves, by name.
         cuts: for a name, after how many bytes each of the next answers breaks off.
         ranges: False makes it ignore Range, as simple servers do.
+        headers: more to send with a name; an ETag or Last-Modified is what If-Range must be.
+        knows_if_range: False makes it ignore If-Range, as some do that know Range.
         asked: the Range header (or None) of each request, by name.
     """
 
@@ -42,6 +44,8 @@ class Web:
     files: dict[str, bytes] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
     ranges: bool = True
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    knows_if_range: bool = True
     asked: dict[str, list[str | None]] = field(default_factory=dict)
 
 
@@ -54,12 +58,17 @@ def make_handler(web: Web) -> type[BaseHTTPRequestHandler]:
             if name not in web.files:
                 self.send_error(404)
                 return
-            whole = web.files[name]
+            whole, headers = web.files[name], web.headers.get(name, {})
+            condition = self.headers.get("If-Range") if web.knows_if_range else None
+            if condition and condition not in headers.values():
+                wanted = None
             start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
             if start >= len(whole) > 0:
                 self.send_error(416)
                 return
             self.send_response(206 if wanted else 200)
+            for header, value in headers.items():
+                self.send_header(header, value)
             if wanted:
                 self.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
             self.send_header("Content-Length", str(len(whole) - start))

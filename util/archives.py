@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,7 @@ class Archive:
         checksum: SHA-256, SHA-1 or MD5 in hexadecimal, where the corpus publishes one.
         size: in bytes, where known.
         nested: it holds archives that are to be unpacked too.
-        holds: a path inside, by which a folder given as source is known to be this archive unpacked.
+        holds: a path inside, by which a folder is known to be this archive unpacked; without it the name will do.
         skip_symlinks: it has symbolic links, which the importer does without.
         parts: the files that, one behind the other, are this archive, where it is published in parts.
     """
@@ -95,19 +96,20 @@ class Shelf:
     """Where the archives of one corpus are kept."""
 
     def __init__(self, folder: Path, source: str | None, how_to_get: str, console: Console):
-        """Look for archives in `source` (a folder or the address of one; None is the web), then in `folder`.
+        """Look for archives in `source` (a folder, or the address of one), then in `folder`.
+
+        Only without a source, or with an address, is anything downloaded.
 
         Raises:
             UsageError: the source is neither an address nor a folder.
-            DataError: its list of checksums cannot be read.
         """
         self._folder, self._how_to_get, self._console = folder, how_to_get, console
         is_address = source is not None and "://" in source
         self._mirror = source.rstrip("/") if source and is_address else None
-        self._places = [folder] if source is None or is_address else [Path(source).absolute(), folder]
+        self._is_offline = source is not None and not is_address
+        self._places = [Path(source or "").absolute(), folder] if self._is_offline else [folder]
         if not self._places[0].is_dir():
             raise UsageError(f"--source {source} is no folder, expected one with the archives, or a web address")
-        self._checksums = self._read_checksums()
 
     def get(self, archive: Archive) -> Path:
         """Return the folder that an archive has become, or the file that it is; its work is done once.
@@ -115,21 +117,20 @@ class Shelf:
         Raises:
             DataError: it cannot be had, is not as its checksum says, or cannot be unpacked.
         """
-        folder = self._folder / stem(archive.name)
-        is_packed = archive.name.endswith(ENDINGS)
+        if not archive.name.endswith(ENDINGS):
+            return self._file(archive)
+        name = stem(archive.name)
         for place in self._places:
-            if is_packed and (place / stem(archive.name)).is_dir():
-                return place / stem(archive.name)
-            if archive.holds and (place / archive.holds).exists():
-                return place
+            folders = (place / name, place) if archive.holds else (place / name,)
+            for folder in folders:
+                if folder.is_dir() and (folder / archive.holds).exists():
+                    return folder
         file = self._joined(archive) if archive.parts else self._file(archive)
-        if not is_packed:
-            return file
         self._console.say(f"Unpacking {file} ...")
-        unpack(file, folder, nested=archive.nested, skip_symlinks=archive.skip_symlinks)
+        unpack(file, self._folder / name, nested=archive.nested, skip_symlinks=archive.skip_symlinks)
         if archive.parts:
             file.unlink()
-        return folder
+        return self._folder / name
 
     def get_all(self, archives: Sequence[Archive]) -> list[Path]:
         """Return what `get` returns for each; of many archives several come at once, without a line for each."""
@@ -161,31 +162,37 @@ class Shelf:
     def _file(self, archive: Archive) -> Path:
         """Return the file, whole and checked."""
         archive = replace(archive, checksum=self._checksums.get(archive.name, archive.checksum))
-        bases = [self._mirror] if self._mirror else archive.mirrors
-        for place in self._places:
+        bases = [self._mirror] if self._mirror else [] if self._is_offline else archive.mirrors
+        path = self._folder / archive.name
+        for place in [] if bases else self._places:
             path = place / archive.name
-            is_ours = place == self._folder and bases
-            if path.is_file() and not is_ours:
+            if path.is_file():
                 if fault := fault_in(path, archive.checksum, archive.size):
                     raise DataError(f"{path} {fault}; get it again")
                 return path
         if not bases:
-            places = " or ".join(map(str, self._places))
-            raise DataError(f"There is no {archive.name} in {places}, nor its folder. {self._how_to_get}")
+            places = " or ".join(dict.fromkeys(map(str, self._places)))
+            unpacked = ", nor its folder" if archive.name.endswith(ENDINGS) else ""
+            advice = self._how_to_get or "Put it there, or leave out --source to download it."
+            raise DataError(f"There is no {archive.name} in {places}{unpacked}. {advice}")
         addresses = [f"{base}/{quote(archive.name)}" for base in bases]
         with _Meter(self._console, archive.name) as meter:
             download(addresses, path, checksum=archive.checksum, size=archive.size, progress=meter.show)
         return path
 
-    def _read_checksums(self) -> dict[str, str]:
-        """Return the checksums that the source gives, by name."""
+    @functools.cached_property
+    def _checksums(self) -> dict[str, str]:
+        """The checksums that the source gives, by name."""
         path = self._places[0] / CHECKSUMS
         if self._mirror:
-            path = self._folder / CHECKSUMS
-            with suppress(DataError):  # then the list that was there before counts
-                download(f"{self._mirror}/{CHECKSUMS}", path.with_suffix(".new"))
-                path.with_suffix(".new").replace(path)
+            new = path.with_suffix(".new")
+            with suppress(DataError, OSError):  # without it the list that was there before counts
+                new.unlink(missing_ok=True)
+                download(f"{self._mirror}/{CHECKSUMS}", new)
+                new.replace(path)
         if not path.is_file():
             return {}
-        words = [line.split() for line in read_utf8(path, "checksums as sha256sum writes them").splitlines()]
-        return {line[1].lstrip("*"): line[0] for line in words if len(line) == 2 and len(line[0]) == 64}
+        lines = [line.split(maxsplit=1) for line in read_utf8(path, "checksums as sha256sum writes them").splitlines()]
+        return {
+            line[1].lstrip("*").removeprefix("./"): line[0] for line in lines if len(line) == 2 and len(line[0]) == 64
+        }

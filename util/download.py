@@ -59,18 +59,16 @@ def download(
     make_directory(path.parent)
     part = path.with_name(path.name + ".part")
     tag = _tag_beside(part)
-    if checksum is None and not tag.exists():
-        part.unlink(missing_ok=True)
     reasons = []
     for url in [urls] if isinstance(urls, str) else urls:
         try:
-            fault = _fetch(url, part, fault_of, progress, timeout)
+            fault = _fetch(url, part, fault_of, checksum is not None, progress, timeout)
+            if fault is None:
+                publish(part, path)
+                tag.unlink(missing_ok=True)
+                return
         except (OSError, HTTPException, ValueError) as error:
             fault = _reason(error)
-        if fault is None:
-            tag.unlink(missing_ok=True)
-            publish(part, path)
-            return
         reasons.append(f"{url}: {fault}")
     raise DataError(f"cannot get {path.name} ({'; '.join(reasons)})")
 
@@ -79,28 +77,28 @@ def _fetch(
     url: str,
     part: Path,
     fault_of: Callable[[Path], str | None],
+    is_sure: bool,
     progress: Progress | None,
     timeout: float,
 ) -> str | None:
-    """Fill `part` from one address; return what is wrong with it, having removed it, or None."""
+    """Fill `part` from one address; return what is wrong with it, having removed it, or None.
+
+    `is_sure` says that `fault_of` knows the right file from any other. Then a half from elsewhere will do.
+    """
     tag = _tag_beside(part)  # of the file as it was first seen, so that a resumed half must match
-    validator = tag.read_text("utf-8") if tag.exists() else None
+    if not is_sure and not tag.exists():
+        part.unlink(missing_ok=True)
     longest = _size(part)
     while True:
         resumed = _size(part) > 0
         try:
-            with _open(url, _size(part), validator, timeout) as response:
-                validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
-                if getattr(response, "status", None) != 206:
-                    part.unlink(missing_ok=True)  # before the tag: it is of what comes now
-                _keep(validator, tag)
-                _append(response, part, progress)
+            is_same = _go_on(url, part, None if is_sure else _known(tag), progress, timeout)
         except (OSError, HTTPException):
             if _size(part) <= longest:
                 raise
             longest = _size(part)
             continue
-        fault = fault_of(part)
+        fault = fault_of(part) if is_same or is_sure else "is of another file"
         if fault is None:
             return None
         longest = _size(part)
@@ -110,19 +108,32 @@ def _fetch(
             return fault  # else the two halves were of different files: once more, from the start
 
 
+def _go_on(url: str, part: Path, validator: str | None, progress: Progress | None, timeout: float) -> bool:
+    """Get what comes after `part`, or all; return whether it is of the file that the server called `validator`."""
+    try:
+        with _open(url, _size(part), validator, timeout) as response:
+            found = response.headers.get("ETag") or response.headers.get("Last-Modified")
+            if getattr(response, "status", None) != 206:
+                part.unlink(missing_ok=True)  # before the tag: it is of what comes now
+            elif validator and found and found != validator:  # as of a server that does not know If-Range
+                return False
+            _keep(found, _tag_beside(part))
+            _append(response, part, progress)
+            return True
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing lies beyond what we have: that is all, or it is another file
+            return False
+        raise
+
+
 def _open(url: str, start: int, validator: str | None, timeout: float) -> Any:
     """Ask for a file from byte `start` on; returns urllib's response."""
     headers = {"User-Agent": "DeepSpeech-importer"}
     if start:
         headers["Range"] = f"bytes={start}-"
-        if validator and not validator.startswith("W/"):
+        if validator:
             headers["If-Range"] = validator
-    try:
-        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
-    except urllib.error.HTTPError as error:
-        if start and error.code == 416:  # nothing lies beyond what we have: not the same file
-            return _open(url, 0, None, timeout)
-        raise
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
 
 
 def _append(response: Any, part: Path, progress: Progress | None) -> None:
@@ -188,9 +199,13 @@ def _tag_beside(part: Path) -> Path:
     return part.with_name(part.name + ".tag")
 
 
+def _known(tag: Path) -> str | None:
+    return tag.read_text("latin-1") if tag.exists() else None
+
+
 def _keep(validator: str | None, tag: Path) -> None:
     """Remember which file on the server a `.part` is of; a weak tag never allows to go on."""
     if validator and not validator.startswith("W/"):
-        tag.write_text(validator, "utf-8")
+        tag.write_text(validator, "latin-1")
     else:
         tag.unlink(missing_ok=True)

@@ -1,18 +1,19 @@
-"""Unpacking archives of strangers: nothing leaves the folder, no links, not without end, whole or not at all."""
+"""Unpacking archives of strangers: nothing leaves the folder, nothing grows without end, all of it or nothing."""
 
 from __future__ import annotations
 
-import gzip
+import functools
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from util.errors import DataError
@@ -22,16 +23,21 @@ ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
 _MOST = 200  # times its size may an archive hold; speech and text stay far below
 _SMALL = 1 << 26  # bytes that any archive may hold
 _BLOCK = 1 << 20  # bytes
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)
+_UTF8 = 0x800  # flag of a zip member whose name is UTF-8 (APPNOTE 4.4.4)
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError,
+    RuntimeError,  # a password, or a way of packing that Python does not know
+    ValueError,  # a field that makes no sense
+)  # fmt: skip
+_CONTRADICTIONS = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError)  # a file under a file
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
     name: str
+    kind: str  # file, folder, copy (of an earlier file), link or device
     size: int  # bytes
-    is_file: bool
-    is_directory: bool
-    is_symlink: bool
+    target: str  # what a copy or link is of
     open: Callable[[], IO[bytes] | None]
 
 
@@ -43,7 +49,8 @@ def stem(name: str) -> str:
 def unpack(archive: Path, folder: Path, *, nested: bool = False, skip_symlinks: bool = False) -> None:
     """Unpack a tar or zip into a new folder; a folder that is there was unpacked before and is left alone.
 
-    Regular files are written, hard links as copies; names of macOS and Windows that mean nothing are passed over.
+    Hard links become copies. Symbolic links stay such, since corpora hold some; they must lead to a place inside.
+    Names that macOS adds for itself are passed over.
 
     Args:
         archive: ends in one of ENDINGS.
@@ -52,7 +59,7 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False, skip_symlinks: 
         skip_symlinks: pass over symbolic links.
 
     Raises:
-        DataError: the archive is damaged, holds a name outside the folder, a symbolic link or a device, or far more
+        DataError: the archive is damaged, holds a device, a name or link that leads out of the folder, or far more
             than its size lets expect, or the disk is full; the folder is then not there.
     """
     if folder.is_dir():
@@ -61,75 +68,144 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False, skip_symlinks: 
     shutil.rmtree(beside, ignore_errors=True)
     make_directory(beside)
     try:
-        _unpack_all(archive, beside, skip_symlinks)
+        links = None if skip_symlinks else beside
+        left = _unpack_all(archive, beside, links, _MOST * archive.stat().st_size + _SMALL)
         inner = [path for path in sorted(beside.rglob("*")) if nested and path.name.endswith(ENDINGS)]
         for path in inner:
-            _unpack_all(path, path.parent, skip_symlinks)
-            path.unlink()
-    except OSError as error:
-        raise DataError(f"cannot unpack {archive}: {error.strerror or error}; make room or mend the disk") from None
-    except _DAMAGED as error:
-        raise DataError(f"{archive} is cut short or damaged ({error}); remove it to get it anew") from None
-    else:
+            if path.is_file() and not path.is_symlink():
+                left = _unpack_all(path, path.parent, links, left)
+                path.unlink()
         beside.replace(folder)
+    except _CONTRADICTIONS as error:
+        raise _damaged(archive, f"{error.strerror} for a name in it") from None
+    except (OSError, *_DAMAGED) as error:
+        if isinstance(error, OSError) and error.errno:  # gzip and bz2 raise some without
+            what_to_do = "make room or choose another folder"
+            raise DataError(f"cannot unpack {archive} to {folder}: {error.strerror}; {what_to_do}") from None
+        raise _damaged(archive, str(error)) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unpack_all(archive: Path, folder: Path, skip_symlinks: bool) -> None:
-    most = _MOST * archive.stat().st_size + _SMALL
+def _damaged(archive: Path, proof: str) -> DataError:
+    return DataError(f"{archive} is cut short or damaged ({proof}); remove it to get it anew")
+
+
+def _unpack_all(archive: Path, folder: Path, root: Path | None, left: int) -> int:
+    """Unpack one archive, with its symbolic links where these have a `root` that they must not lead out of.
+
+    Returns how many of the bytes `left` it may hold remain.
+    """
+    links: list[tuple[str, str]] = []
     with _members(archive) as members:
         for member in members:
-            name = PurePosixPath(member.name.replace("\\", "/"))
-            if name.is_absolute() or ".." in name.parts or ":" in (name.parts or ("",))[0]:
-                raise DataError(f"{archive} holds {member.name!r}, which lies outside its folder; do not trust it")
-            if "__MACOSX" in name.parts or name.name.startswith("._") or member.is_directory:
-                continue
-            if skip_symlinks and member.is_symlink:
-                continue
-            source = member.open() if member.is_file else None
-            if source is None:
-                raise DataError(f"{archive} holds {member.name!r}, a link or a device, expected files; do not trust it")
-            most -= member.size
-            if most < 0:
+            path = _inside(archive, member.name)
+            original = folder / _inside(archive, member.target) if member.kind == "copy" else None
+            left -= original.stat().st_size if original else member.size
+            if left < 0:
                 raise DataError(f"{archive} holds over {_MOST} times its own size, expected speech; do not trust it")
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with source, target.open("wb") as file:
-                _copy(source, file, member.size)
+            if member.kind == "folder" or "__MACOSX" in path.parts or path.name.startswith("._"):
+                continue
+            if member.kind == "link":
+                links.append((member.name, member.target))
+                continue
+            source = original.open("rb") if original else member.open()
+            if source is None:
+                raise DataError(f"{archive} holds {member.name!r}, a device, expected files; do not trust it")
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            with source, (folder / path).open("wb") as file:
+                _copy(source, file, original.stat().st_size if original else member.size)
+    if root:
+        _link_all(archive, folder, root, links)
+    return left
+
+
+def _inside(archive: Path, name: str) -> PurePosixPath:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
+        raise DataError(f"{archive} holds {name!r}, which lies outside its folder; do not trust it")
+    return path
 
 
 def _copy(source: IO[bytes], file: IO[bytes], size: int) -> None:
-    """Copy no more bytes than a member says it has: sizes in an archive need not be true."""
+    """Copy as many bytes as a member says it has: what an archive says need not be true."""
     while size > 0 and (block := source.read(min(size, _BLOCK))):
         file.write(block)
         size -= len(block)
+    if size > 0:
+        raise EOFError(f"{Path(file.name).name} ends {size} bytes early")
+
+
+def _link_all(archive: Path, folder: Path, root: Path, links: list[tuple[str, str]]) -> None:
+    """Make symbolic links when all files are there, so that nothing is written through one that leads out."""
+    made = []
+    for name, target in links:
+        path = folder / _inside(archive, name)
+        if _leads_out(path.parent, root) or PurePosixPath(target).is_absolute():
+            break
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+        made.append(path)
+    # All at the end, since one link may change where another leads.
+    if len(made) < len(links) or any(_leads_out(path, root) for path in made):
+        raise DataError(f"{archive} holds a symbolic link that leads outside its folder; do not trust it")
+
+
+def _leads_out(path: Path, root: Path) -> bool:
+    return not path.resolve().is_relative_to(root.resolve())
 
 
 @contextmanager
 def _members(archive: Path) -> Iterator[Iterator[_Member]]:
     if archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as file:
-            yield map(_zip_member(file), file.infolist())
+        with zipfile.ZipFile(archive) as packed:
+            yield (_zip_member(packed, info) for info in packed.infolist())
     else:
-        with tarfile.open(archive, "r:*") as file:
-            yield map(_tar_member(file), file)
+        try:
+            file = tarfile.open(archive, "r:*")  # noqa: SIM115 - closed below
+        except tarfile.ReadError:
+            raise EOFError("it does not begin as a tar") from None
+        with file:
+            yield _tar_members(file)
 
 
-def _zip_member(file: zipfile.ZipFile) -> Callable[[zipfile.ZipInfo], _Member]:
-    def member(info: zipfile.ZipInfo) -> _Member:
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        is_file = not info.is_dir() and kind in (0, stat.S_IFREG)
-        is_symlink = kind == stat.S_IFLNK
-        return _Member(info.filename, info.file_size, is_file, info.is_dir(), is_symlink, lambda: file.open(info))
+def _zip_member(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+    name = info.filename if info.flag_bits & _UTF8 else _decode(info.filename.encode("cp437"), "cp437")
+    mode = stat.S_IFMT(info.external_attr >> 16)  # 0 where it was packed on Windows
+    kind = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}.get(mode, "device")
+    if name.endswith(("/", "\\")):
+        kind = "folder"
+    target = ""
+    if kind == "link":
+        with packed.open(info) as file:
+            target = _decode(file.read(4096), "cp437")
+    return _Member(name, kind, info.file_size, target, lambda: None if kind == "device" else packed.open(info))
 
-    return member
+
+def _tar_members(file: tarfile.TarFile) -> Iterator[_Member]:
+    """Yield the members of a tar, and make sure that its end is there: a tar cut between two members looks whole."""
+    kinds = dict.fromkeys(tarfile.REGULAR_TYPES, "file")
+    kinds |= {tarfile.DIRTYPE: "folder", tarfile.LNKTYPE: "copy", tarfile.SYMTYPE: "link"}
+    while info := file.next():
+        file.members.clear()  # type: ignore[attr-defined] # else it keeps them all
+        name, target = (
+            _decode(text.encode("utf-8", "surrogateescape"), "latin-1") for text in (info.name, info.linkname)
+        )
+        yield _Member(
+            name, kinds.get(info.type, "device"), info.size, target, functools.partial(file.extractfile, info)
+        )
+    assert file.fileobj
+    file.fileobj.seek(file.offset)
+    if file.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise EOFError("it has no end")
+    if len(file.fileobj.read(_SMALL)) == _SMALL:  # to its end: the checksum of a gzip comes last
+        raise EOFError("it does not end")
 
 
-def _tar_member(file: tarfile.TarFile) -> Callable[[tarfile.TarInfo], _Member]:
-    def member(info: tarfile.TarInfo) -> _Member:
-        size = file.getmember(info.linkname).size if info.islnk() else info.size
-        is_file = info.isreg() or info.islnk()
-        return _Member(info.name, size, is_file, info.isdir(), info.issym(), lambda: file.extractfile(info))
-
-    return member
+def _decode(raw: bytes, otherwise: str) -> str:
+    """Read a name as UTF-8, which it is nearly always whatever the archive says."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode(otherwise)
