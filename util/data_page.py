@@ -32,7 +32,6 @@ td.text { overflow-wrap: anywhere; }
 audio { width: 15rem; height: 2rem; }
 .plots { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; }
 figure { margin: 0; } figcaption { font-size: .85rem; }
-svg { font-size: 11px; fill: currentColor; } svg rect { fill: #4682b4; } svg line { stroke: currentColor; }
 summary { cursor: pointer; font-weight: 600; margin: .4rem 0; }
 """
 Cells = Sequence[tuple[str, str]]  # class and HTML of each
@@ -135,7 +134,7 @@ def _characters(survey: Survey) -> Iterator[str]:
             _text(unicodedata.name(character.character, "")),
             _number(character.count),
             _text("yes" if character.covered else "no"),
-            _text(place(character.first)),
+            _place(character.first),
         ]
         for character in [*missing, *covered][:_CHARACTERS]
     ]
@@ -180,7 +179,7 @@ def _clips(
     """Return a list of clips: where, what was said, what is the matter, and a player."""
     table = [
         [
-            _text(place(row.utterance)),
+            _place(row.utterance),
             _text(row.utterance.wav_filename),
             _text(row.utterance.transcript),
             _text(what),
@@ -208,6 +207,12 @@ def _table(header: Sequence[str], rows: Iterable[Cells]) -> str:
 
 def _text(content: str) -> tuple[str, str]:
     return "text", escape(content)
+
+
+def _place(utterance: Utterance) -> tuple[str, str]:
+    """Return the name and line of a CSV; a pointer on it shows the path."""
+    name = f"{Path(utterance.source).name}:{utterance.line}"
+    return "text", f'<span title="{escape(place(utterance))}">{escape(name)}</span>'
 
 
 def _number(content: object) -> tuple[str, str]:
@@ -255,6 +260,7 @@ def _histogram(values: Sequence[float], edges: NDArray[np.float64], measure: Mea
         for anchor, number in anchors
     ]
     return (
-        f'<svg width="{_WIDTH}" height="{_HEIGHT + _AXIS}" viewBox="0 0 {_WIDTH} {_HEIGHT + _AXIS}" role="img">'
-        f'{"".join(bars)}<line x1="0" y1="{_HEIGHT}" x2="{_WIDTH}" y2="{_HEIGHT}"/>{"".join(labels)}</svg>'
+        f'<svg width="{_WIDTH}" height="{_HEIGHT + _AXIS}" viewBox="0 0 {_WIDTH} {_HEIGHT + _AXIS}" role="img"'
+        f' font-size="11" fill="currentColor"><g fill="#4682b4">{"".join(bars)}</g>'
+        f'<path d="M0 {_HEIGHT}H{_WIDTH}" stroke="currentColor"/>{"".join(labels)}</svg>'
     )

@@ -49,7 +49,8 @@ class Measure:
     def show(self, value: float) -> str:
         """Return a value for people, without its unit."""
         value = 100 * value if self.is_share else value
-        return f"{value:.1f}" if abs(value) >= 100 or self.unit == "dBFS" else f"{value:.2f}"
+        digits = 1 if abs(value) >= 100 or self.unit == "dBFS" else 2
+        return f"{round(value, digits) or 0:.{digits}f}"  # no -0.0
 
     def of(self, rows: Sequence[Row]) -> list[float]:
         """Return the values of all rows that have one."""
