@@ -626,7 +626,7 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chi
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
     report = save_path() / "data_faults.csv" if train and is_chief and not FLAGS.dry_run else None
-    return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report)
+    return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report, is_chief)
 
 
 def run(task: Task, settings: DeviceSettings, console: Console) -> None:

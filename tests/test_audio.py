@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from util.audio import AudioInfo, read_audio, read_info, resampled_length, write_audio
+from util.audio import AudioInfo, read_audio, read_info, read_stored, resampled_length, write_audio
 from util.errors import AudioError, DataError
 
 RATE = 16000
@@ -110,6 +110,36 @@ def test_float_that_is_no_number(tmp_path: Path, value: float, subtype: str):
     sound[77] = value
     path = _make(tmp_path / "a.wav", sound, subtype=subtype)
     assert "holds samples that are not numbers (NaN or infinity)" in _message(path, read_audio)
+
+
+@pytest.mark.parametrize(("form", "subtype"), [*EXACT, *WIDE])
+def test_a_file_as_it_is_stored(tmp_path: Path, form: str, subtype: str):
+    pcm = np.random.default_rng(3).integers(-32768, 32768, [5000, 2]).astype(np.int16)
+    path = tmp_path / "a"
+    soundfile.write(path, pcm.astype(np.float64) / 32768, 11025, format=form, subtype=subtype)
+    samples, rate = read_stored(path)
+    assert (samples.dtype, rate) == (np.int16, 11025)
+    np.testing.assert_array_equal(samples, pcm)
+
+
+def test_what_is_stored_beyond_full_scale_is_clipped(tmp_path: Path):
+    path = _make(tmp_path / "a", np.array([0.5, 1.5, -7.0]), subtype="FLOAT")
+    np.testing.assert_array_equal(read_stored(path)[0], [[16384], [32767], [-32768]])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ([], "has no samples, only a header"),
+        ([0.1, np.nan], "holds samples that are not numbers"),
+        ([0.1] * 5000, "is cut short or damaged"),
+    ],
+)
+def test_what_is_stored_and_cannot_be_read(tmp_path: Path, content: list[float], sentence: str):
+    path = _make(tmp_path / "a.wav", np.array(content), subtype="FLOAT")
+    path.write_bytes(path.read_bytes()[: 4000 + len(content)])
+    with pytest.raises(AudioError, match=sentence):
+        read_stored(path)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])

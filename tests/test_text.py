@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from util.errors import DataError
-from util.text import Alphabet, ByteAlphabet, describe_character, normalize, read_alphabet
+from util.text import Alphabet, ByteAlphabet, describe_character, normalize, read_alphabet, write_alphabet
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"
 
@@ -156,6 +156,14 @@ def test_an_alphabet_file_is_read(tmp_path: Path, newline: str, end: str, bom: b
     text = f"#a comment,N N\\#Na\u0308N'N\u2028N# the last line{end}".replace("N", newline)
     alphabet = read_alphabet(_write(tmp_path, bom + text.encode()))
     assert alphabet.labels == (" ", "#", "\u00e4", "'", "\u2028")
+
+
+def test_an_alphabet_file_is_written(tmp_path: Path):
+    labels = (" ", "#", "#a", "\\", "\u00e4", "ch", "\u2028")
+    path = tmp_path / "alphabet.txt"
+    write_alphabet(path, labels)
+    assert path.read_bytes().startswith(b" \n\\#\n\\#a\n\\\n")
+    assert read_alphabet(path).labels == labels
 
 
 def test_the_alphabet_of_the_predecessors_is_read(tmp_path: Path):

@@ -85,11 +85,32 @@ def read_audio(path: str | Path, sample_rate: int) -> NDArray[np.int16]:
         AudioError: as in `read_info`; also when a float file holds NaN or infinity.
     """
     with _open(path) as file:
-        blocks = list(_blocks(file, "int16" if _is_exact(file, sample_rate) else "float32"))
-        samples: NDArray[Any] = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.int16)
-        if _knows_length(path, file) and len(samples) != file.frames:
-            raise cut_short(path, f"{len(samples)} of {file.frames} samples are there")
+        samples = _read_whole(path, file, "int16" if _is_exact(file, sample_rate) else "float32")
         return _as_pcm(path, samples, file.samplerate, sample_rate)
+
+
+def read_stored(path: str | Path) -> tuple[NDArray[np.int16], int]:
+    """Read a file at its own rate with all its channels.
+
+    Returns:
+        int16 [samples, channels], values beyond full scale clipped, and the rate in Hz.
+
+    Raises:
+        AudioError: as in `read_audio`.
+    """
+    with _open(path) as file:
+        samples = _read_whole(path, file, "int16" if file.subtype == "PCM_16" else "float32")
+        _check_samples(path, samples)
+        return samples if samples.dtype == np.int16 else _quantize(samples), file.samplerate
+
+
+def _read_whole(path: str | Path, file: Any, dtype: str) -> NDArray[Any]:
+    """Read dtype [samples, channels] to the end, which must be where the header says."""
+    blocks = list(_blocks(file, dtype))
+    samples: NDArray[Any] = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.int16)
+    if _knows_length(path, file) and len(samples) != file.frames:
+        raise cut_short(path, f"{len(samples)} of {file.frames} samples are there")
+    return samples
 
 
 def read_part(
@@ -146,19 +167,27 @@ def _is_exact(file: Any, sample_rate: int) -> bool:
 
 def _as_pcm(path: str | Path, samples: NDArray[Any], rate: int, sample_rate: int) -> NDArray[np.int16]:
     """Make int16 [samples] at `sample_rate` of int16 or float32 [samples, channels] at `rate`."""
-    if len(samples) == 0:
-        raise no_samples(path)
+    _check_samples(path, samples)
     if samples.dtype == np.int16:
         return samples[:, 0]
-    if not np.isfinite(samples).all():
+    mono: NDArray[np.float32] = np.clip(samples, -1.0, 1.0).mean(axis=1, dtype=np.float32)
+    return _quantize(mono if rate == sample_rate else _resample(mono, rate, sample_rate))
+
+
+def _check_samples(path: str | Path, samples: NDArray[Any]) -> None:
+    """Make sure that there are samples and that they are numbers."""
+    if len(samples) == 0:
+        raise no_samples(path)
+    if samples.dtype != np.int16 and not np.isfinite(samples).all():
         raise AudioError(
             f"{path} holds samples that are not numbers (NaN or infinity), expected values from "
             "-1 to 1; make the file again or leave it out"
         )
-    mono: NDArray[np.float32] = np.clip(samples, -1.0, 1.0).mean(axis=1, dtype=np.float32)
-    if rate != sample_rate:
-        mono = _resample(mono, rate, sample_rate)
-    pcm: NDArray[np.int16] = np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def _quantize(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Make int16 of values from -1 to 1; those beyond are clipped."""
+    pcm: NDArray[np.int16] = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     return pcm
 
 

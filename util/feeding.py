@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from util import tf
-from util.audio import AudioInfo, read_audio, read_info, resampled_length
+from util.audio import AudioInfo, read_audio, read_info
 from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
-from util.ctc import frames_needed
+from util.data_check import Overlap, Sample, check, find_leaks, in_threads
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
 from util.files import make_directory
@@ -32,16 +32,6 @@ SILENCE = (
     np.zeros([1, 16000], np.int16), np.array([16000], np.int32), np.zeros([1, 4000], np.int32),
     np.array([4000], np.int32),
 )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sample:
-    """An utterance that passed the check: its labels, int32 [labels], and its length in frames."""
-
-    utterance: Utterance
-    labels: NDArray[np.int32]
-    n_frames: int
-    duration_s: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,10 +127,7 @@ def load_corpus(
     limit: int,
     console: Console,
 ) -> Corpus:
-    """Read CSV files and sort out the rows that cannot be trained or tested on.
-
-    An utterance is fit for use when its audio can be read, its transcript is not empty and written in
-    the alphabet, and it has at least as many frames as CTC needs for its labels.
+    """Read CSV files and sort out the rows that cannot be trained or tested on; `data_check.check` decides.
 
     Args:
         paths: CSV files, which make one set.
@@ -154,9 +141,10 @@ def load_corpus(
     """
     utterances = [utterance for path in paths for utterance in read_csv(path)][: limit or None]
     corpus = Corpus(",".join(paths), features.sample_rate, [], [], collections.Counter())
-    with ThreadPoolExecutor(READERS) as pool, console.track(f"Checking {corpus.name}", len(utterances)) as tracker:
-        for utterance, info in zip(utterances, pool.map(_info_or_error, utterances), strict=True):
-            found = _check(utterance, info, alphabet, features)
+    infos = in_threads(_info_or_error, utterances, READERS)
+    with console.track(f"Checking {corpus.name}", len(utterances)) as tracker:
+        for utterance, info in zip(utterances, infos, strict=True):
+            found = check(utterance, info, alphabet, features)
             if isinstance(found, Fault):
                 corpus.faults.append(found)
             elif isinstance(info, AudioInfo):
@@ -175,8 +163,9 @@ def load_sets(
     console: Console,
     strict: bool,
     report: Path | None,
+    is_chief: bool = True,
 ) -> dict[str, list[Corpus]]:
-    """Read and check the sets of every purpose; see `load_corpus` and `report_faults`.
+    """Read and check the sets of every purpose; see `load_corpus` and `report_faults`; warn of leaks.
 
     Args:
         wanted: for each purpose the CSV files of every set, and its limit.
@@ -185,13 +174,28 @@ def load_sets(
         console: told what is found.
         strict: refuse any fault.
         report: the CSV for the faults; None: write nothing.
+        is_chief: False leaves the search for leaks to the chief.
     """
     sets = {
         purpose: [load_corpus(paths, alphabet, features, limit, console) for paths in groups]
         for purpose, (groups, limit) in wanted.items()
     }
     report_faults([corpus for group in sets.values() for corpus in group], strict, report, console)
+    for corpus in [*sets.get("dev", []), *sets.get("test", [])] if is_chief else []:
+        for leak in _find_leaks(sets.get("train", []), corpus):
+            console.warn(f"{leak.describe()} (bin/check_data.py lists all).")
     return sets
+
+
+def _find_leaks(trained: Sequence[Corpus], corpus: Corpus) -> list[Overlap]:
+    """Find what the training sets have in common with another, but for CSVs that were given for both: that is meant."""
+    samples = [sample for train in trained for sample in train.samples]
+    meant = {Path(source).resolve() for source in {sample.utterance.source for sample in samples}}
+    sources = {sample.utterance.source for sample in corpus.samples}
+    others = {source for source in sources if Path(source).resolve() not in meant}
+    name = ",".join(train.name for train in trained)
+    compared = [sample for sample in corpus.samples if sample.utterance.source in others]
+    return find_leaks({name: samples, corpus.name: compared})
 
 
 def report_faults(corpora: Sequence[Corpus], strict: bool, path: Path | None, console: Console) -> None:
@@ -230,30 +234,6 @@ def _info_or_error(utterance: Utterance) -> AudioInfo | AudioError:
         return read_info(utterance.path)
     except AudioError as error:
         return error
-
-
-def _check(
-    utterance: Utterance, info: AudioInfo | AudioError, alphabet: Alphabet, features: FeatureSet
-) -> Sample | Fault:
-    if isinstance(info, AudioError):
-        return Fault(utterance, "unreadable audio", str(info))
-    if not utterance.transcript:
-        return Fault(utterance, "empty transcript", "The transcript is empty; write what is said.")
-    try:
-        labels = alphabet.encode(utterance.transcript)
-    except DataError as error:
-        return Fault(utterance, "character not in alphabet", str(error))
-    n_frames = features.frames(resampled_length(info.n_samples, info.sample_rate, features.sample_rate))
-    needed = frames_needed(labels)
-    if n_frames < max(needed, 1):
-        return Fault(
-            utterance,
-            "too short for its transcript",
-            f"{info.duration_s:.2f} s of audio make {n_frames} frames of {features.step_ms:g} ms, the"
-            f" transcript of {len(labels)} labels needs at least {needed}: cut the transcript to what"
-            " is said, or leave the row out.",
-        )
-    return Sample(utterance, np.array(labels, np.int32), n_frames, info.duration_s)
 
 
 def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console) -> Iterator[Batch]:

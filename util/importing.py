@@ -22,9 +22,9 @@ from util.clips import DEALT, Clip, Form, find_recordings
 from util.commandline import report_errors
 from util.corpus import Fault, Utterance, read_csv, write_csv, write_faults
 from util.errors import AudioError, DataError, UsageError
-from util.files import locked, make_directory, write_atomically
+from util.files import locked, make_directory
 from util.progress import Console
-from util.text import read_alphabet
+from util.text import read_alphabet, write_alphabet
 from util.transcripts import columns_of, keyed_lines, matching_lines, read_xml
 
 _AT_ONCE = 4096  # clips handed to the workers together
@@ -236,7 +236,7 @@ class _Import:
         alphabet = self._folder / f"{self._corpus.key}-alphabet.txt"
         characters = sorted(set().union(*(one.clip.transcript or "" for one in made)))
         if characters:
-            write_atomically(alphabet, "".join("\\#\n" if ch == "#" else f"{ch}\n" for ch in characters))
+            write_alphabet(alphabet, characters)
         skipped = self._folder / f"{self._corpus.key}-skipped.csv"
         write_faults(skipped, self._faults)
         self._report(made, lines, skipped, alphabet if characters else None)

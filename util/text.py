@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from util.errors import DataError
-from util.files import NEWLINE, read_utf8
+from util.files import NEWLINE, read_utf8, write_atomically
 
 
 def normalize(text: str) -> str:
@@ -208,6 +208,15 @@ def read_alphabet(path: str | Path) -> Alphabet:
     if not first_line:
         raise DataError(f"{path} has no labels, expected one character on each line")
     return Alphabet(list(first_line))
+
+
+def write_alphabet(path: str | Path, labels: Iterable[str]) -> None:
+    """Write an alphabet.txt that `read_alphabet` reads back, atomically.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    write_atomically(path, "".join(f"\\{label}\n" if label.startswith("#") else f"{label}\n" for label in labels))
 
 
 def _shorten(text: str) -> str:
