@@ -8,6 +8,7 @@ summed over all of them; parameter servers give every worker whole batches of it
 from __future__ import annotations
 
 import collections
+import functools
 import hashlib
 import itertools
 import json
@@ -126,7 +127,15 @@ class Cluster:
 
     def any(self, wish: object) -> bool:
         """Tell whether any worker wishes something; all of them have to ask at the same place."""
-        return bool(self.gather(np.array([bool(wish)], np.int32)).any())
+        if self.n_workers == 1:
+            return bool(wish)
+        (count,), *_ = self._count_wishes([(float(bool(wish)),)] * self.n_local)
+        return bool(count)
+
+    @functools.cached_property
+    def _count_wishes(self) -> Any:
+        """Compiled, since it is asked after every step: `gather` takes 50 ms."""
+        return self.replicate(lambda wish: (self.sum(tf.identity(wish)),), [tf.TensorSpec([], tf.float32)])
 
     def share(self, loaded: Mapping[str, Any] | None, variables: Variables) -> Any:
         """Give every worker what the chief has loaded: a JSON value, which is returned, and the variables."""
