@@ -41,7 +41,7 @@ CORPUS = Corpus(
     title="Common Voice 1",
     language="en",
     licence="CC0",
-    archives=[Archive("cv_corpus_v1.tar.gz", MIRRORS, holds="cv-valid-train.csv")],
+    archives=[Archive("cv_corpus_v1.tar.gz", MIRRORS, holds="cv-valid-train")],
     splits=lambda options: options.sets,
     longest_s=10,
     add_options=add_options,

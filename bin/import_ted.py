@@ -38,7 +38,7 @@ def add_options(parser: Any) -> None:
 def archives(options: Any) -> list[Archive]:
     """Return the archive of the release."""
     number, name, checksum = RELEASES[options.release]
-    return [Archive(name, openslr(number), checksum, skip_symlinks=options.release == 3)]
+    return [Archive(name, openslr(number), checksum)]
 
 
 def find_clips(folders: Sequence[Path], options: Any) -> Iterator[Clip]:

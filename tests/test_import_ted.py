@@ -59,10 +59,3 @@ def test_release_3_unpacked_by_tar(third: bytes, tmp_path: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(third)) as opened:
         opened.extractall(tmp_path, filter="data")
     assert_imported(tmp_path, run("ted", tmp_path, "--release", "3").stderr)
-
-
-def test_links_are_refused_elsewhere(web: Web, third: bytes, tmp_path: Path) -> None:
-    serve(web, {"TEDLIUM_release2.tar.gz": third})
-    done = run("ted", tmp_path, "--source", web.url)
-    assert done.returncode == 1
-    assert "a link or a device" in done.stderr

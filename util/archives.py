@@ -35,7 +35,6 @@ class Archive:
         size: in bytes, where known.
         nested: it holds archives that are to be unpacked too.
         holds: a path inside, by which a folder is known to be this archive unpacked; without it the name will do.
-        skip_symlinks: it has symbolic links, which the importer does without.
         parts: the files that, one behind the other, are this archive, where it is published in parts.
     """
 
@@ -45,7 +44,6 @@ class Archive:
     size: int | None = None
     nested: bool = False
     holds: str = ""
-    skip_symlinks: bool = False
     parts: Sequence[Archive] = ()
 
 
@@ -127,7 +125,7 @@ class Shelf:
                     return folder
         file = self._joined(archive) if archive.parts else self._file(archive)
         self._console.say(f"Unpacking {file} ...")
-        unpack(file, self._folder / name, nested=archive.nested, skip_symlinks=archive.skip_symlinks)
+        unpack(file, self._folder / name, nested=archive.nested)
         if archive.parts:
             file.unlink()
         return self._folder / name

@@ -25,6 +25,7 @@ _STOPS = re.compile('[."\u201a-\u201f\u00ab\u00bb\u2039\u203a]')  # nothing wher
 _PAUSES = re.compile("[,;:?!\u2026\u00bf\u00a1\u3001\u3002\u300a-\u300f\u0964\u061f\u060c\u061b]")
 _MARKUP = re.compile(r"[()<>\[\]{}&*@#%+=|\\~^$\u20ac\u00a3]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\u00ad]")
+_LOST = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd]")  # what another encoding looks like as UTF-8
 _TURKIC = {"tr", "az", "crh", "tur", "aze", "azj"}  # languages in which the small I has no dot
 
 
@@ -63,9 +64,9 @@ class Cleaning:
 
         Raises:
             RefusedError: nothing is left, or it holds digits (as words they would be several, and nobody knows which),
-                markup, a character that the alphabet lacks, or the sign for one that was lost.
+                markup, a character that the alphabet lacks, or one that another encoding leaves.
         """
-        if "\ufffd" in text:
+        if _LOST.search(text):
             raise RefusedError("damaged transcript", f"a character was lost, expected UTF-8: {text[:60]!r}")
         text = normalize(_INVISIBLE.sub("", text))
         if self.to_ascii:

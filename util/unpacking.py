@@ -46,7 +46,7 @@ def stem(name: str) -> str:
     return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
 
 
-def unpack(archive: Path, folder: Path, *, nested: bool = False, skip_symlinks: bool = False) -> None:
+def unpack(archive: Path, folder: Path, *, nested: bool = False) -> None:
     """Unpack a tar or zip into a new folder; a folder that is there was unpacked before and is left alone.
 
     Hard links become copies. Symbolic links stay such, since corpora hold some; they must lead to a place inside.
@@ -56,7 +56,6 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False, skip_symlinks: 
         archive: ends in one of ENDINGS.
         folder: where to; appears when everything is in it.
         nested: also unpack the archives inside, each where it lies.
-        skip_symlinks: pass over symbolic links.
 
     Raises:
         DataError: the archive is damaged, holds a device, a name or link that leads out of the folder, or far more
@@ -68,12 +67,11 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False, skip_symlinks: 
     shutil.rmtree(beside, ignore_errors=True)
     make_directory(beside)
     try:
-        links = None if skip_symlinks else beside
-        left = _unpack_all(archive, beside, links, _MOST * archive.stat().st_size + _SMALL)
+        left = _unpack_all(archive, beside, beside, _MOST * archive.stat().st_size + _SMALL)
         inner = [path for path in sorted(beside.rglob("*")) if nested and path.name.endswith(ENDINGS)]
         for path in inner:
             if path.is_file() and not path.is_symlink():
-                left = _unpack_all(path, path.parent, links, left)
+                left = _unpack_all(path, path.parent, beside, left)
                 path.unlink()
         beside.replace(folder)
     except _CONTRADICTIONS as error:
@@ -91,11 +89,8 @@ def _damaged(archive: Path, proof: str) -> DataError:
     return DataError(f"{archive} is cut short or damaged ({proof}); remove it to get it anew")
 
 
-def _unpack_all(archive: Path, folder: Path, root: Path | None, left: int) -> int:
-    """Unpack one archive, with its symbolic links where these have a `root` that they must not lead out of.
-
-    Returns how many of the bytes `left` it may hold remain.
-    """
+def _unpack_all(archive: Path, folder: Path, root: Path, left: int) -> int:
+    """Unpack one archive; `root` is what nothing may leave. Returns how many of the bytes `left` it may hold remain."""
     links: list[tuple[str, str]] = []
     with _members(archive) as members:
         for member in members:
@@ -115,8 +110,7 @@ def _unpack_all(archive: Path, folder: Path, root: Path | None, left: int) -> in
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             with source, (folder / path).open("wb") as file:
                 _copy(source, file, original.stat().st_size if original else member.size)
-    if root:
-        _link_all(archive, folder, root, links)
+    _link_all(archive, folder, root, links)
     return left
 
 
