@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare importing MP3s with the way Coqui STT's importers do it: one sox process for each clip.
 
-Clips of 3 to 7 s are cut out of the speech in --audio (WAVs of any rate) and written as MP3 of 48 kHz, as Common
+Clips of 3 to 7 s are cut out of the speech in --audio (WAV or FLAC of any rate) and written as MP3 of 48 kHz, as Common
 Voice has them. Theirs: a pool of as many processes as there are cores, in each for every clip pysox (which starts
 sox) and then soxi for its length, as import_cv2.py of Coqui STT 1.4.0 does; only that is timed. Ours: the whole of
 bin/import_folder.py, with its start, transcripts, checks, splits and CSVs. In turn, several rounds; the ratio is that
@@ -32,6 +32,7 @@ import soxr
 from timed import ROOT, BenchmarkError
 
 RATE, MP3_RATE = 16000, 48000  # Hz
+ENDINGS = {".wav", ".flac"}
 LENGTHS_S = 3.0, 7.0
 THEIRS = """
 import glob, json, os, subprocess, sys, time
@@ -56,9 +57,12 @@ if __name__ == "__main__":
 
 def make_clips(audio: Path, folder: Path, count: int, seed: int) -> float:
     """Write so many MP3s, each with a text beside it; return their length in seconds."""
-    speech = [soundfile.read(path, dtype="float32", always_2d=True) for path in sorted(audio.rglob("*.wav"))]
+    speech = [
+        soundfile.read(path, dtype="float32", always_2d=True)
+        for path in sorted(p for p in audio.rglob("*") if p.suffix in ENDINGS)
+    ]
     if not speech:
-        raise BenchmarkError(f"there is no .wav in {audio}; give a folder with speech")
+        raise BenchmarkError(f"there is no WAV or FLAC in {audio}; give a folder with speech")
     parts = [soxr.resample(samples.mean(axis=1), rate, MP3_RATE, quality="HQ") for samples, rate in speech]
     whole = np.concatenate(parts)
     rng, total = np.random.default_rng(seed), 0.0
@@ -147,7 +151,7 @@ def measure(args: argparse.Namespace) -> None:
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--audio", type=Path, required=True, help="folder with speech as WAV")
+    parser.add_argument("--audio", type=Path, required=True, help="folder with speech as WAV or FLAC")
     parser.add_argument("--sox-python", default=sys.executable, help="Python of an environment with pysox")
     parser.add_argument("--clips", type=int, default=1000, help="how many (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of each in turn (%(default)s)")

@@ -46,7 +46,7 @@ REFUSED = [
     ("rock & roll", "markup"),
     ("... - ?!", "transcript empty"),
     ("", "transcript empty"),
-    ("caf\ufffd", "damaged transcript"),
+    ("lost \ufffd", "damaged transcript"),
     ("h\x00i\x00", "damaged transcript"),
 ]
 
