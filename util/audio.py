@@ -107,7 +107,7 @@ def read_stored(path: str | Path) -> tuple[NDArray[np.int16], int]:
 def _read_whole(path: str | Path, file: Any, dtype: str) -> NDArray[Any]:
     """Read dtype [samples, channels] to the end, which must be where the header says."""
     blocks = list(_blocks(file, dtype))
-    samples: NDArray[Any] = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.int16)
+    samples: NDArray[Any] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros((0, 1), np.int16)])
     if _knows_length(path, file) and len(samples) != file.frames:
         raise cut_short(path, f"{len(samples)} of {file.frames} samples are there")
     return samples
@@ -170,7 +170,9 @@ def _as_pcm(path: str | Path, samples: NDArray[Any], rate: int, sample_rate: int
     _check_samples(path, samples)
     if samples.dtype == np.int16:
         return samples[:, 0]
-    mono: NDArray[np.float32] = np.clip(samples, -1.0, 1.0).mean(axis=1, dtype=np.float32)
+    np.clip(samples, -1.0, 1.0, out=samples)
+    # The mean of one channel takes as long as to resample it.
+    mono: NDArray[np.float32] = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     return _quantize(mono if rate == sample_rate else _resample(mono, rate, sample_rate))
 
 
@@ -187,7 +189,9 @@ def _check_samples(path: str | Path, samples: NDArray[Any]) -> None:
 
 def _quantize(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """Make int16 of values from -1 to 1; those beyond are clipped."""
-    pcm: NDArray[np.int16] = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    scaled = samples * np.float32(32768.0)
+    np.clip(np.rint(scaled, out=scaled), -32768, 32767, out=scaled)
+    pcm: NDArray[np.int16] = scaled.astype(np.int16)
     return pcm
 
 
