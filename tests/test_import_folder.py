@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import csv
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import miniatures
 import pytest
+from conftest import ROOT
 from test_importers import read_left_out, run
+
+from util.audio import read_info
 
 SPLITS = ("train", "dev", "test")
 LETTERS = str.maketrans("0123456789/-", "abcdefghij  ")
@@ -215,3 +221,34 @@ def test_what_cannot_be_imported_is_one_sentence(mine, tmp_path):
     fails(run(*out, "--source", mine, "--table", "no.csv"), 1, f"cannot read {mine}/no.csv: No such")
     write(mine, {"1.m4a": b"\0\0\0\x20ftypM4A ", "2.m4a": b"\0\0\0\x20ftypM4A ", "2.txt": "what for"})
     fails(run(*out, "--source", mine), 1, "2.m4a is MP4 or M4A", "convert it")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_import_goes_on_where_it_was(tmp_path: Path, number: signal.Signals):
+    """Clips that take a while each, many of them: stopped at once, none half there, none done again."""
+    source, folder = tmp_path / "source", tmp_path / "corpus"
+    source.mkdir()
+    recording = miniatures.audio(20, "FLAC", 48000)
+    for index in range(300):
+        (source / f"clip{index:03d}.flac").write_bytes(recording)
+        (source / f"clip{index:03d}.txt").write_text(f"some words {'abcdefghij'[index % 10]}")
+    command = [sys.executable, ROOT / "bin" / "import_folder.py", folder, "--source", source]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as started:
+        while len(list(folder.rglob("clip*.wav"))) < 20:
+            assert started.poll() is None, started.stderr.read() if started.stderr else ""
+            time.sleep(0.01)
+        started.send_signal(number)
+        began = time.monotonic()
+        said = started.communicate(timeout=30)[1]
+    assert time.monotonic() - began < 5
+    assert (started.returncode, said.splitlines()[-1]) == (130, "Error: Interrupted.")
+    assert not list(folder.glob("*.csv"))
+    done = {path: path.stat().st_mtime_ns for path in folder.rglob("clip*.wav")}
+    assert 20 <= len(done) < 300
+    assert all(read_info(path).n_samples == 20 * 16000 for path in done)
+
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    tables = [folder / f"folder-{split}.csv" for split in ("train", "dev", "test")]
+    assert sum(len(table.read_text().splitlines()) - 1 for table in tables) == 300
