@@ -1,14 +1,16 @@
 """Old and new spellings of a command line, its mistakes, and the help text."""
 
 import functools
+import io
 import types
 from typing import Any
 
 import pytest
 from absl import flags
 
-from util.commandline import ALIASES, RETIRED, RETIRED_SWITCHES, FlagTable, join_switch_values
-from util.errors import UsageError
+from util.commandline import ALIASES, RETIRED, RETIRED_SWITCHES, FlagTable, join_switch_values, report_errors
+from util.errors import DataError, UsageError
+from util.progress import Console
 
 
 def make_table() -> FlagTable:
@@ -171,3 +173,26 @@ def test_the_help_text():
     tail = " ".join(lines[lines.index("Accepted from older versions, with a notice") + 1 :]).split()
     assert tail == [f"--{name}" for name in sorted(RETIRED)]
     assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (DataError("no good"), 1, "Error: no good\n"),
+        (UsageError("wrong"), 2, "Error: wrong\n"),
+        (PermissionError(13, "Permission denied", "a.csv"), 1, "Error: a.csv: Permission denied.\n"),
+        (KeyboardInterrupt(), 130, "Error: Interrupted.\n"),
+        (SystemExit(3), 3, ""),
+    ],
+)
+def test_an_error_of_the_user_is_a_line_and_a_status(error: BaseException, status: int, said: str):
+    stream = io.StringIO()
+    with report_errors(Console(stream=stream)) as outcome:
+        raise error
+    assert (outcome.status, stream.getvalue()) == (status, said)
+
+
+@pytest.mark.parametrize("error", [OSError("a bug"), ValueError("a bug"), SystemExit("text")])
+def test_other_errors_are_not_hidden(error: BaseException):
+    with pytest.raises(type(error)), report_errors(Console(stream=io.StringIO())):
+        raise error

@@ -75,6 +75,11 @@ def report_errors(console: Console) -> Iterator[Outcome]:
     except DeepSpeechError as error:
         console.say(str(error), ERROR)
         outcome.status = error.exit_status
+    except OSError as error:
+        if not (error.filename and error.strerror):  # nothing a user could act on
+            raise
+        console.say(f"{error.filename}: {error.strerror}.", ERROR)
+        outcome.status = 1
     except SystemExit as request:
         if not isinstance(request.code, int):
             raise
