@@ -11,7 +11,6 @@ text, too. doc/Scorer.md tells more.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from util.errors import DataError, DeepSpeechError, UsageError
+from util.commandline import report_errors
+from util.errors import DataError, UsageError
 from util.language_model import (
     HIGHEST_ORDER,
     Estimation,
@@ -30,7 +30,7 @@ from util.language_model import (
     write_binary,
     write_scorer,
 )
-from util.progress import Console
+from util.progress import ERROR, Console
 from util.text import Alphabet, ByteAlphabet, read_alphabet
 from util.words import Vocabulary, choose_words, describe_unspellable, read_text
 
@@ -40,22 +40,15 @@ LARGE_TEXT_PRUNING = "0,0,1"
 
 def main() -> int:
     """Build as the command line says; returns the exit status."""
-    parser = make_parser()
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files go
+    arguments = make_parser().parse_args()
+    console = Console()
     try:
-        build(arguments, Console())
-    except DeepSpeechError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return error.exit_status
+        with report_errors(console) as outcome:
+            build(arguments, console)
+        return outcome.status
     except ModuleNotFoundError as error:
-        print(f"{parser.prog}: {error}: run `. .venv/bin/activate`, or see README.md", file=sys.stderr)
+        console.say(f"{error}: run `. .venv/bin/activate`, or see README.md.", ERROR)
         return 1
-    except OSError as error:
-        print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 

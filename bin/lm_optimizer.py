@@ -27,7 +27,7 @@ try:
     from util import decoding, metrics
 except ModuleNotFoundError:
     sys.exit("The Python packages are not installed here: run `. .venv/bin/activate`, or see README.md.")
-from util.errors import DeepSpeechError
+from util.commandline import report_errors
 from util.progress import Console, duration
 
 AT_THE_EDGE = 0.9  # of the limits
@@ -38,7 +38,7 @@ def main() -> int:
     """Run the program; returns the exit status."""
     arguments, others = parse(sys.argv[1:])
     console = Console()
-    try:
+    with report_errors(console) as outcome:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(arguments.probabilities_file or f"{folder}/probabilities.npz")
             if path.exists():
@@ -46,12 +46,8 @@ def main() -> int:
             elif status := listen(path, arguments, others):
                 return status
             output = decoding.read_probabilities(path)
-        return tune(output, arguments, console)
-    except DeepSpeechError as error:
-        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return 130
+        outcome.status = tune(output, arguments, console)
+    return outcome.status
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

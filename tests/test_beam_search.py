@@ -252,4 +252,4 @@ def test_a_file_that_is_no_output_of_a_network(native, tmp_path: Path):
     (tmp_path / "page.npz").write_text("<html></html>")
     done = optimize("--scorer_path=s", "--probabilities_file=page.npz", folder=tmp_path)
     assert done.returncode == 1
-    assert "lm_optimizer.py: cannot read page.npz" in done.stderr.splitlines()[-1]
+    assert "Error: cannot read page.npz" in done.stderr.splitlines()[-1]

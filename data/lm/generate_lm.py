@@ -17,7 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from util.errors import DeepSpeechError, UsageError
+from util.commandline import report_errors
+from util.errors import UsageError
 from util.files import make_directory, publish, write_atomically
 from util.language_model import HIGHEST_ORDER, Estimation, estimate_ngrams, parse_memory, parse_pruning, write_binary
 from util.progress import Console
@@ -43,17 +44,9 @@ def main() -> int:
     console = Console()
     if arguments.kenlm_bins:
         console.say("--kenlm_bins is accepted for old command lines only: KenLM is built in.")
-    try:
+    with report_errors(console) as outcome:
         generate(arguments, console)
-    except DeepSpeechError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:
-        print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return outcome.status
 
 
 def generate(arguments: argparse.Namespace, console: Console) -> None:

@@ -19,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from util.errors import DataError, DeepSpeechError
+from util.commandline import report_errors
+from util.errors import DataError
 from util.files import read_utf8
 from util.language_model import Estimation, write_binary, write_scorer
 from util.progress import Console
@@ -47,17 +48,10 @@ def main() -> int:
         help="whether the acoustic model writes bytes of UTF-8 (default: if each word is one character)",
     )
     arguments = parser.parse_args()
-    try:
-        package(arguments, Console())
-    except DeepSpeechError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:
-        print(f"{parser.prog}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    console = Console()
+    with report_errors(console) as outcome:
+        package(arguments, console)
+    return outcome.status
 
 
 def package(arguments: argparse.Namespace, console: Console) -> None:
