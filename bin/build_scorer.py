@@ -49,7 +49,6 @@ def main() -> int:
     except ModuleNotFoundError as error:
         console.say(f"{error}: run `. .venv/bin/activate`, or see README.md.", ERROR)
         return 1
-    return 0
 
 
 def make_parser() -> argparse.ArgumentParser:
