@@ -1,5 +1,6 @@
 """Audio files of every kind we read, made here with libsndfile, and every way to spoil one."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from util.audio import AudioInfo, read_audio, read_info, read_stored, resampled_length, write_audio
+from util.audio import AudioInfo, read_audio, read_info, read_part, read_stored, resampled_length, write_audio
 from util.errors import AudioError, DataError
 
 RATE = 16000
@@ -222,8 +223,9 @@ def test_a_wav_with_more_chunks_and_one_from_a_pipe(tmp_path: Path):
     np.testing.assert_array_equal(read_audio(path, RATE), _pcm())
 
 
-def test_an_mp3_that_does_not_tell_its_length(tmp_path: Path):
-    path = tmp_path / "a.mp3"
+def _mp3_without_length(folder: Path) -> Path:
+    """Return 2 s of silence and 6 s of noise, of which the bit rate of the silence says the length."""
+    path = folder / "a.mp3"
     silence_and_noise = np.concatenate([np.zeros(2 * RATE), np.random.default_rng(3).normal(0, 0.2, 6 * RATE)])
     with soundfile.SoundFile(path, "w", RATE, 1, format="MP3", bitrate_mode="VARIABLE", compression_level=0.3) as file:
         file.write(silence_and_noise)
@@ -231,6 +233,11 @@ def test_an_mp3_that_does_not_tell_its_length(tmp_path: Path):
     assert b"Xing" in data[:100]
     second_frame = data.index(data[:2], 100)
     path.write_bytes(b"ID3\x03\0\0\0\0\x01\x00" + bytes(128) + data[second_frame:])
+    return path
+
+
+def test_an_mp3_that_does_not_tell_its_length(tmp_path: Path):
+    path = _mp3_without_length(tmp_path)
     guess = soundfile.info(path).frames
     info = read_info(path)
     assert abs(info.n_samples - 8 * RATE) < 3000 < abs(guess - 8 * RATE)
@@ -302,3 +309,59 @@ def test_damage_in_the_middle_of_a_flac(tmp_path: Path):
     data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
     path.write_bytes(data)
     assert "is cut short or damaged" in _message(path, read_audio)
+
+
+@pytest.mark.parametrize(("subtype", "width"), [("PCM_16", 2), ("ULAW", 1)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sphere(tmp_path: Path, subtype: str, width: int, channels: int):
+    sound = np.repeat(_speech()[:, None], channels, axis=1)  # [samples, channels]
+    path = _make(tmp_path / "a.sph", sound, "NIST", subtype)
+    assert read_info(path) == AudioInfo(RATE, channels, RATE)
+    np.testing.assert_allclose(read_audio(path, RATE), _pcm(), atol=520)
+    path.write_bytes(path.read_bytes()[:-5])
+    size = RATE * width * channels
+    assert f"{size - 5} of {size} bytes of sound are there" in _message(path)
+
+
+@pytest.mark.parametrize("read", [read_info, read_audio])
+def test_sphere_with_a_header_of_another_kind(tmp_path: Path, read):
+    path = _make(tmp_path / "a.sph", _speech(), "NIST", "PCM_16")
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"sample_coding -s3 pcm", b"sample_coding -s26 pcm,embedded-shorten-v2.00"))
+    assert "is SPHERE compressed by shorten, expected WAV" in _message(path, read)
+    path.write_bytes(whole.replace(b"sample_count -i 16000", b"sample_count -i many!"))
+    assert "its header says sample_count 'many!'" in _message(path, read)
+    path.write_bytes(whole.replace(b"NIST_1A\n   1024", b"NIST_1A\n   some"))
+    assert "its header does not tell its own length" in _message(path, read)
+
+
+PARTS = [*EXACT, ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("NIST", "PCM_16")]
+
+
+@pytest.mark.parametrize(("form", "subtype"), PARTS)
+def test_a_part_is_what_the_whole_has_there(tmp_path: Path, form: str, subtype: str):
+    path = _make(tmp_path / "a", _speech(4.0), form, subtype)
+    whole = read_audio(path, RATE)
+    np.testing.assert_allclose(read_part(path, RATE, 1.25, 2.5, None), whole[20000:40000], atol=2)
+    np.testing.assert_allclose(read_part(path, RATE, 3.0, math.inf, None), whole[48000:], atol=2)
+
+
+def test_a_part_of_an_mp3_that_does_not_tell_its_length(tmp_path: Path):
+    path = _mp3_without_length(tmp_path)
+    whole = read_audio(path, RATE)
+    np.testing.assert_array_equal(read_part(path, RATE, 5.0, 7.5, 0), whole[80000:120000])
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s"), [(1.0, 0.5), (0.5, 0.5), (-0.5, 0.5), (math.nan, 0.5), (0.0, math.nan), (math.inf, math.inf)]
+)
+def test_a_part_that_is_none(tmp_path: Path, start_s: float, end_s: float):
+    path = _make(tmp_path / "a.wav", _pcm())
+    with pytest.raises(AudioError, match=f"from {start_s} s to {end_s} s is no part"):
+        read_part(path, RATE, start_s, end_s, None)
+
+
+@pytest.mark.parametrize("channel", [-1, 1])
+def test_a_channel_that_is_not_there(tmp_path: Path, channel: int):
+    with pytest.raises(AudioError, match=f"has 1 channels, expected channel {channel}"):
+        read_part(_make(tmp_path / "a.wav", _pcm()), RATE, 0.0, 0.5, channel)

@@ -22,6 +22,7 @@ from util.files import write_atomically
 _FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "NIST"}
 _TOLERANCE = 0.1  # s that a transcript may reach beyond the end of its recording
 _BLOCK = 1 << 20  # samples read at a time: nearly always the whole utterance
+_LEAD = 24 * 1152  # samples: a frame of MP3 may need the bits of those before it, 24 at the lowest bit rates
 _LONGEST = 3_600_000  # s; libsndfile gives a larger number for an unknown length
 
 
@@ -129,21 +130,27 @@ def read_part(
         int16 [samples].
 
     Raises:
-        AudioError: as there; also when the file ends before the part does or has no such channel.
+        AudioError: as there; also when the part is no time span, the file ends before it does or has no such channel.
     """
     with _open(path) as file:
-        if channel is not None and channel >= file.channels:
-            raise AudioError(
-                f"{path} has {file.channels} channels, expected one more than {channel}; it is another file"
-            )
-        length = file.frames / file.samplerate
+        if channel is not None and not 0 <= channel < file.channels:
+            raise AudioError(f"{path} has {file.channels} channels, expected channel {channel}; it is another file")
+        if not 0 <= start_s < end_s:  # nor where one of them is no number
+            raise AudioError(f"{path}: from {start_s} s to {end_s} s is no part; correct where it begins or ends")
+        dtype = "int16" if _is_exact(file, sample_rate) else "float32"
+        whole = None if _knows_length(path, file) else _read_whole(path, file, dtype)
+        n_samples = file.frames if whole is None else len(whole)
+        length = n_samples / file.samplerate
         if start_s >= length or (math.isfinite(end_s) and end_s > length + _TOLERANCE):
             raise AudioError(f"{path} ends after {length:.2f} s, expected speech from {start_s:.2f} s to {end_s:.2f} s")
         first = round(start_s * file.samplerate)
-        last = min(file.frames, round(min(end_s, length) * file.samplerate))
-        file.seek(first)
-        dtype = "int16" if _is_exact(file, sample_rate) else "float32"
-        samples = file.read(last - first, dtype=dtype, always_2d=True)
+        last = min(n_samples, round(min(end_s, length) * file.samplerate))
+        if whole is None:
+            before = min(first, _LEAD if file.format == "MP3" else 0)
+            file.seek(first - before)
+            samples = file.read(before + last - first, dtype=dtype, always_2d=True)[before:]
+        else:
+            samples = whole[first:last]
         if len(samples) != last - first:
             raise cut_short(path, f"nothing can be read behind sample {first + len(samples)}")
         if channel is not None:

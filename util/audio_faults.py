@@ -106,7 +106,9 @@ def _check_sphere(path: str | Path, raw: Any, size: int) -> None:
         raise unsupported(path, "SPHERE compressed by shorten", "sph2pipe -f wav")
     size_of_all = 1
     for name in ("sample_count", "sample_n_bytes", "channel_count"):
-        size_of_all *= int(fields.get(name, 1))
+        if not (value := fields.get(name, "1").strip()).isdecimal():
+            raise cut_short(path, f"its header says {name} {value[:20]!r}")
+        size_of_all *= int(value)
     if size - header_size < size_of_all:
         raise cut_short(path, f"{size - header_size} of {size_of_all} bytes of sound are there")
 
