@@ -143,19 +143,18 @@ def convert(clip: Clip, target: Path, form: Form) -> tuple[Path, float]:
     assert clip.transcript is not None
     if not clip.audio.is_file():
         raise RefusedError("no audio file", f"there is no {clip.audio}")
+    samples = None
     if clip.is_whole and clip.audio.suffix == form.ending and is_as_wanted(clip.audio, form.sample_rate):
-        path = clip.audio
-        duration_s = read_info(path).duration_s
-        form.check(duration_s, clip.transcript)
-        return path, duration_s
-    path = target.with_name(target.name + form.ending)
-    if duration_s := _finished(path, clip, form):
-        form.check(duration_s, clip.transcript)
-        return path, duration_s
-    samples = _read(clip, form.sample_rate)
-    duration_s = len(samples) / form.sample_rate
+        path, duration_s = clip.audio, read_info(clip.audio).duration_s
+    else:
+        path = target.with_name(target.name + form.ending)
+        duration_s = _finished(path, clip, form)
+        if not duration_s:
+            samples = _read(clip, form.sample_rate)
+            duration_s = len(samples) / form.sample_rate
     form.check(duration_s, clip.transcript)
-    _write(path, encode_audio(form.ending, samples, form.sample_rate))
+    if samples is not None:
+        _write(path, encode_audio(form.ending, samples, form.sample_rate))
     return path, duration_s
 
 
