@@ -12,6 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from util.importing import Archive, Clip, Corpus, openslr, run_import
+from util.pairing import read_transcript
 
 ROOT = "Volumes/CLEM_HDD/IRCAM/Open_SLR"  # in the archives
 
@@ -21,7 +22,7 @@ def find_clips(folders: Sequence[Path], options: Any) -> Iterator[Clip]:  # noqa
     texts = {path.stem: path for path in folders[0].rglob("[FM]??_*.txt")}
     audios = {path.stem: path for path in folders[1].rglob("[FM]??_*.wav")}
     for stem in sorted({*texts, *audios}):
-        text = texts[stem].read_text(encoding="utf-8", errors="replace") if stem in texts else None
+        text = read_transcript(texts[stem]) if stem in texts else None
         yield Clip(audios.get(stem, folders[1] / f"{stem}.wav"), text, speaker=stem.partition("_")[0])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from util.importing import Archive, Clip, Corpus, root_of, run_import
+from util.pairing import read_transcript
 
 HOSTS = "https://datashare.ed.ac.uk", "https://datashare.is.ed.ac.uk"
 RELEASES = {
@@ -40,11 +41,12 @@ def find_clips(folders: Sequence[Path], options: Any) -> Iterator[Clip]:
     sound = root / RELEASES[options.release].holds
     endings = [f"_{name}.flac" for name in options.microphone] if options.release == "0.92" else [".wav"]
     for speaker in sorted({folder.name for folder in (*sound.glob("*/"), *root.glob("txt/*/"))}):
-        texts = {path.stem: path for path in root.glob(f"txt/{speaker}/*.txt")}
+        texts = root / "txt" / speaker
+        told = {path.stem for path in texts.glob("*.txt")}
         for ending in endings:
             audio = {path.name.removesuffix(ending) for path in sound.glob(f"{speaker}/*{ending}")}
-            for name in sorted(audio | texts.keys()):
-                text = texts[name].read_text(encoding="utf-8", errors="replace") if name in texts else None
+            for name in sorted(audio | told):
+                text = read_transcript(texts / f"{name}.txt")
                 yield Clip(sound / speaker / f"{name}{ending}", text, speaker=speaker)
 
 

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from util.errors import DataError, UsageError
 from util.files import NEWLINE, read_utf8
+from util.pairing import read_transcript
 from util.text import Alphabet, describe_character, normalize
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ASCII as wide as a Chinese character
@@ -128,7 +129,7 @@ def matching_lines(path: Path, pattern: str) -> Iterator[re.Match[str]]:
         DataError: the file cannot be read.
     """
     try:
-        lines = NEWLINE.split(path.read_bytes().decode("utf-8-sig", "replace")) if path.is_file() else []
+        lines = NEWLINE.split(read_transcript(path) or "")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; expected a transcript on each line") from None
     yield from filter(None, (re.fullmatch(pattern, line.strip()) for line in lines))
