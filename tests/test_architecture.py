@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEVELS = (
     {"errors"},
-    {"files", "tf", "progress", "task", "audio_faults"},
+    {"files", "tf", "progress", "task", "audio_faults", "threads"},
     {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
     | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
@@ -29,7 +29,7 @@ LEVELS = (
     {"data_page"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
-WITHOUT_TENSORFLOW = {"files", "text", "audio", "audio_faults", "corpus"}  # what importers are made of
+WITHOUT_TENSORFLOW = {"files", "text", "audio", "audio_faults", "corpus", "threads"}  # what importers are made of
 WITHOUT_TENSORFLOW |= {"download", "unpacking", "pairing", "tables", "archives", "transcripts", "recordings", "clips"}
 WITHOUT_TENSORFLOW |= {"importing", "data_check", "measures", "survey", "data_report", "data_fix", "data_page"}
 FUNCTION_LINES = 60

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from util.corpus import Utterance
-from util.data_check import Sample, find_leaks, find_overlaps, in_threads, speaker
+from util.data_check import Sample, find_leaks, find_overlaps, speaker
+from util.threads import in_threads
 
 
 def sample(path: Path, text: str, seconds: float = 1.0, line: int = 2, **extra: str) -> Sample:

@@ -6,7 +6,6 @@ import copy
 import functools
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from util.download import download, fault_in
 from util.errors import DataError, UsageError
 from util.files import read_utf8
 from util.progress import WARNING, Console, Tracker
+from util.threads import in_threads
 from util.unpacking import ENDINGS, stem, unpack
 
 CHECKSUMS = "SHA256SUMS"  # a file beside archives, as sha256sum writes it
@@ -134,11 +134,12 @@ class Shelf:
         """Return what `get` returns for each; of many archives several come at once, without a line for each."""
         if len(archives) < _MANY:
             return [self.get(archive) for archive in archives]
+        _ = self._checksums  # once, before the threads ask for them together
         quiet = copy.copy(self)
         quiet._console = Console(WARNING, stream=self._console.stream)
         label, found = f"Getting {len(archives)} archives", []
-        with ThreadPoolExecutor(_AT_ONCE) as pool, self._console.track(label, len(archives)) as bar:
-            for path in pool.map(quiet.get, archives):  # which calls the rest off where one fails
+        with self._console.track(label, len(archives)) as bar:
+            for path in in_threads(quiet.get, archives, _AT_ONCE):
                 found.append(path)
                 bar.advance()
         return found

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +23,6 @@ from util.text import Alphabet
 
 SPEAKER_COLUMNS = ("speaker", "client_id")  # of a CSV; client_id is Common Voice's name
 OUTSIDE_ALPHABET = "character not in alphabet"  # the one kind of fault that another alphabet mends
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +68,6 @@ def check(
             " is said, or leave the row out.",
         )
     return Sample(utterance, np.array(labels, np.int32), n_frames, info.duration_s)
-
-
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yield what `work` makes of every item, in order; when the reader stops, what has not begun is dropped."""
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            yield from pool.map(work, items)
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from util import tf
 from util.audio import AudioInfo, read_audio, read_info
 from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
-from util.data_check import Overlap, Sample, check, find_leaks, in_threads
+from util.data_check import Overlap, Sample, check, find_leaks
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
 from util.files import make_directory
 from util.progress import Console
 from util.text import Alphabet
+from util.threads import in_threads
 
 READERS = 8  # threads; reading waits for the disk more than it computes
 BATCHES_AHEAD = 3  # read while the network trains

@@ -10,9 +10,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,10 +22,10 @@ from util.corpus import Fault, Utterance, read_csv, write_csv, write_faults
 from util.errors import AudioError, DataError, UsageError
 from util.files import locked, make_directory
 from util.progress import Console
+from util.task import count_cores
 from util.text import read_alphabet, write_alphabet
+from util.threads import in_threads
 from util.transcripts import columns_of, keyed_lines, matching_lines, read_xml
-
-_AT_ONCE = 4096  # clips handed to the workers together
 
 Value = TypeVar("Value")
 
@@ -112,7 +110,7 @@ def _add_options(parser: Any, corpus: Corpus) -> None:
     add("--max_duration", metavar="S", type=float, default=corpus.longest_s, help="leave out longer ones (%(default)s)")
     add("--sample_rate", metavar="HZ", type=int, default=16000, help="of the audio files (%(default)s)")
     add("--audio_format", choices=("wav", "flac"), default="wav", help="of the audio files (%(default)s)")
-    add("--workers", metavar="N", type=int, default=os.cpu_count(), help="clips converted at once (%(default)s)")
+    add("--workers", metavar="N", type=int, default=count_cores(), help="clips converted at once (%(default)s)")
     corpus.add_options(parser)
 
 
@@ -195,21 +193,14 @@ class _Import:
     def _convert(self, cleaned: Iterator[Clip]) -> list[_Made]:
         made: list[_Made] = []
         everything = list(cleaned)
-        left = iter(everything)
-        label = f"Converting {len(everything)} clips"
-        with ThreadPoolExecutor(self._options.workers) as pool, self._console.track(label, len(everything)) as bar:
-            try:
-                while group := list(islice(left, _AT_ONCE)):
-                    for clip, outcome in zip(group, pool.map(self._make, group), strict=True):
-                        bar.advance()
-                        if isinstance(outcome, _Made):
-                            made.append(outcome)
-                        else:
-                            kind = getattr(outcome, "kind", "audio file at fault")
-                            self._refuse(clip, kind, str(outcome))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        outcomes = in_threads(self._make, everything, self._options.workers)
+        with self._console.track(f"Converting {len(everything)} clips", len(everything)) as bar:
+            for clip, outcome in zip(everything, outcomes, strict=True):
+                bar.advance()
+                if isinstance(outcome, _Made):
+                    made.append(outcome)
+                else:
+                    self._refuse(clip, getattr(outcome, "kind", "audio file at fault"), str(outcome))
         return made
 
     def _make(self, clip: Clip) -> _Made | DataError:

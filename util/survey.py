@@ -10,13 +10,14 @@ from pathlib import Path
 
 from util.audio import read_stored
 from util.corpus import Fault, Utterance, read_csv
-from util.data_check import Overlap, Sample, check, find_overlaps, group, in_threads, place, speaker
+from util.data_check import Overlap, Sample, check, find_overlaps, group, place, speaker
 from util.errors import AudioError
 from util.features import FeatureSet
 from util.measures import Sound, measure, stand_out
 from util.progress import Console
 from util.task import count_cores
 from util.text import Alphabet
+from util.threads import in_threads
 
 _OUTLIER = 5.0  # deviations from the median speed of speech
 _ENOUGH = 10  # rows, with fewer nothing is an outlier
