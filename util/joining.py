@@ -201,8 +201,7 @@ def await_end(task: Task) -> None:
     waiting = threading.Thread(target=meet, daemon=True)
     waiting.start()
     with contextlib.suppress(KeyboardInterrupt):
-        while waiting.is_alive():
-            waiting.join(POLL_SECONDS)
+        waiting.join()
 
 
 def _start_server(task: Task, settings: DeviceSettings) -> Any:
