@@ -46,7 +46,8 @@ from util.errors import UsageError
 from util.features import FeatureSet, mfcc, whiten
 from util.joining import DeviceSettings, await_end, explain_losses, join_cluster, serve
 from util.lstm import lstm
-from util.model_card import Origin
+from util.model_card import FIELDS, Origin
+from util.precision import has_bfloat16, in_bfloat16
 from util.progress import DEBUG, INFO, WARNING, Console, StopRequest, duration
 from util.rehearsal import try_longest
 from util.scoring import Rounds, compare, recognise, same_everywhere, score_batches
@@ -167,15 +168,8 @@ define("boolean", "remove_export", False, "remove what earlier exports left in t
 define("integer", "export_beam_width", 500, "prefixes that clients follow unless told otherwise", lower_bound=1, upper_bound=2**31 - 1)
 define("integer", "export_batch_size", 1, "for old command lines: utterances at a time, 1")
 define("integer", "n_steps", 16, "frames that clients classify at a time in a stream", lower_bound=1, upper_bound=4096)
-define("string", "export_author_id", "author", "model card: who made the model; begins the card's file name")
-define("string", "export_model_name", "model", "model card: name of the model")
-define("string", "export_model_version", "0.0.1", "model card: its version")
-define("string", "export_contact_info", "", "model card: how to reach the author")
-define("string", "export_license", "", "model card: licence of the model")
-define("string", "export_language", "", "model card, and in the files: language, as in 'en-US'")
-define("string", "export_min_ds_version", "", "model card: oldest version of DeepSpeech that runs the model")
-define("string", "export_max_ds_version", "", "model card: newest version of DeepSpeech that runs the model")
-define("string", "export_description", "", "model card: what the model is for")
+for field, (given, meaning) in FIELDS.items():
+    define("string", f"export_{field}", given, f"model card: {meaning}")
 
 section("Cluster")
 define("string", "worker_hosts", "", "HOST:PORT of every worker, comma separated, the same on every task")
@@ -195,7 +189,7 @@ define("integer", "inter_op_parallelism_threads", 0, "TensorFlow operations at a
 define("integer", "intra_op_parallelism_threads", 0, "threads per operation; 0: as many as cores", lower_bound=0)
 define("boolean", "use_allow_growth", False, "take GPU memory as it is needed")
 define("boolean", "log_placement", False, "log the device of every operation")
-await_feature("mixed precision", automatic_mixed_precision=False)
+define("boolean", "automatic_mixed_precision", False, "train with matrix products in bfloat16, on processors that have it")
 
 # fmt: on
 TABLE.accept_old_flags()
@@ -215,6 +209,8 @@ def check_flags() -> None:
     for name in ("early_stop", "reduce_lr_on_plateau"):
         if FLAGS[name].value and not (FLAGS.dev_files and FLAGS.validation_step):
             raise UsageError(f"--{name} looks at the validation: give --dev_files and a --validation_step above 0.")
+    if FLAGS.automatic_mixed_precision and FLAGS.ps_hosts:
+        raise UsageError("--automatic_mixed_precision is not for parameter servers: train in step, without --ps_hosts.")
     if FLAGS.probabilities_file and not (FLAGS.test and FLAGS.test_files):
         raise UsageError("--probabilities_file is for what the network says of test utterances: give --test_files.")
     metrics.check_log_pattern(FLAGS.wer_log_pattern)
@@ -340,7 +336,9 @@ class Model:
             self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
         self.variables = self.weights | self.adam.moments
         batch, step_and_rate = feeding.batch_types(), [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
-        self.train_step = cluster.replicate(self._train_step, batch, step_and_rate)
+        train_step = cluster.replicate(self._train_step, batch, step_and_rate)
+        reduces = FLAGS.automatic_mixed_precision and has_bfloat16()
+        self.train_step = in_bfloat16(train_step) if reduces else train_step
         self.score_step = cluster.replicate(partial(self._score_step, decoding.greedy_path), batch)
         self.test_step = cluster.replicate(partial(self._score_step, decoding.softmax), batch)
 
@@ -403,6 +401,8 @@ class Trainer:
         if self.cluster.is_chief:
             self.directory.describe(flags=TABLE.values(), train_set=self.data.fingerprint)
         self.guard = divergence.Guard(3, self.directory.path, console)  # steps without a finite gradient end it
+        if FLAGS.automatic_mixed_precision and not has_bfloat16():
+            console.warn("--automatic_mixed_precision changes nothing: this processor has no avx512_bf16 or amx_bf16.")
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
         self.began = self.saved_at - self.state.elapsed

@@ -20,7 +20,7 @@ LEVELS = (
     {"errors"},
     {"files", "tf", "progress", "task", "audio_faults", "threads"},
     {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
-    | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables"},
+    | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables", "precision"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
     | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"},
     {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check"},

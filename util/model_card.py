@@ -12,6 +12,17 @@ from util.checkpoints import read_run
 from util.trained import TrainedNetwork
 
 ABSENT = "not given"
+FIELDS = {  # name, what it is unless somebody says, meaning
+    "author_id": ("author", "who made the model; begins the card's file name"),
+    "model_name": ("model", "name of the model"),
+    "model_version": ("0.0.1", "its version"),
+    "contact_info": ("", "how to reach the author"),
+    "license": ("", "licence of the model"),
+    "language": ("", "language (also in the files), as in 'en-US'"),
+    "min_ds_version": ("", "oldest version of DeepSpeech that runs the model"),
+    "max_ds_version": ("", "newest version of DeepSpeech that runs the model"),
+    "description": ("", "what the model is for"),
+}
 
 
 @dataclass(frozen=True)
