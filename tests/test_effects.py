@@ -62,7 +62,7 @@ def hiss(tmp_path: Path) -> NoiseSource:
 def room(tmp_path: Path) -> NoiseSource:
     """Return a source of one impulse response: a faint sound before the direct one, then two echoes."""
     response = np.zeros(2000)
-    response[[90, 100, 500, 1900]] = 0.05, -0.8, 0.4, 0.2
+    response[[90, 100, 500, 1900]] = -0.05, 0.8, -0.4, 0.2
     return NoiseSource(write(tmp_path / "room.wav", response))
 
 
@@ -121,8 +121,7 @@ def test_full_scale_sound_does_not_wrap(every, name: str):
     square = np.sign(tone(300, 0.5)).astype(np.float32)
     after = effect(square, RATE, generator(), **values)
     assert np.abs(after).max() <= 1
-    shared = min(len(after), 300)
-    assert np.dot(after[:shared], square[:shared]) > 0  # the first waves of both still go up and down together
+    assert np.dot(after[:100], square[:100]) > 0  # the first waves of both still go up and down together
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -241,19 +240,21 @@ def test_a_source_at_another_rate_keeps_its_pitch(tmp_path: Path):
 
 @pytest.mark.parametrize("stored_rate", [16000, 22050])
 def test_a_source_too_long_for_memory_gives_the_same(tmp_path: Path, monkeypatch, stored_rate: int):
-    write(tmp_path / "a.wav", noise(2 * stored_rate), stored_rate)
-    write(tmp_path / "b.wav", noise(3 * stored_rate, seed=9), stored_rate)
-    kept = [NoiseSource(tmp_path).excerpt(n, RATE, generator(n)) for n in (1, 5000, RATE, 40000, 100000)]
+    for seed in (1, 2):
+        smooth = np.convolve(noise(3 * stored_rate, 1, seed), np.hanning(50) / 50, "same")
+        write(tmp_path / f"{seed}.wav", smooth, stored_rate)
+    lengths = (700, 5000, RATE, 40000, 100000)
+    kept = [NoiseSource(tmp_path).excerpt(n, RATE, generator(n)) for n in lengths]
     monkeypatch.setattr(effects, "_KEPT_BYTES", 100)
     source = NoiseSource(tmp_path)
-    again = [source.excerpt(n, RATE, generator(n)) for n in (1, 5000, RATE, 40000, 100000)]
+    again = [source.excerpt(n, RATE, generator(n)) for n in lengths]
     assert not source._kept
     for one, other in zip(kept, again, strict=True):
         assert len(one) == len(other)
         if stored_rate == RATE:
             np.testing.assert_array_equal(one, other)
-        else:  # resampled in parts: the phase differs by less than a sample
-            assert rms(one) == pytest.approx(rms(other), rel=0.5 if len(one) == 1 else 0.05)
+        else:  # resampled in parts: up to half a sample apart
+            assert np.corrcoef(one, other)[0, 1] > 0.99
 
 
 def test_sources_of_a_csv(tmp_path: Path):
@@ -279,7 +280,7 @@ def broken(tmp_path: Path, case: str) -> tuple[Path, str]:
         (tmp_path / "a.csv").write_text("wav_filename\ngone.wav\n")
         return tmp_path / "a.csv", f"cannot read {tmp_path / 'gone.wav'}: No such file"
     (tmp_path / "a.wav").write_text("These are not the sounds you are looking for.")
-    return tmp_path if case == "folder with a text" else tmp_path / "a.wav", f"{tmp_path / 'a.wav'} is not audio"
+    return tmp_path if case == "folder with a text" else tmp_path / "a.wav", f"{tmp_path / 'a.wav'} is text (it starts with"
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_impulse_response(room: NoiseSource):
     speech = noise(3000)
     after = effects.rir(speech, RATE, generator(), source=room)
     response = np.zeros(2000)
-    response[[90, 100, 500, 1900]] = 0.05, -0.8, 0.4, 0.2
+    response[[90, 100, 500, 1900]] = -0.05, 0.8, -0.4, 0.2
     expected = convolve(speech.astype(np.float64), response, method="direct")[100:3100]
     np.testing.assert_allclose(after, expected * rms(speech) / rms(expected), atol=1e-4)
     assert np.argmax(np.abs(correlate(after, speech))) == 2999  # no shift
@@ -391,9 +392,9 @@ SPEECH = Path(__file__).parent.parent / "data" / "smoke_test" / "LDC93S1.wav"
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 48000])
 @pytest.mark.parametrize("n", [9600, 10001])  # a whole number of frames at 16 kHz, and none
 def test_codec_keeps_timing(rate: int, n: int):
-    """Low noise is what Opus renders as it is: nothing may be shifted, nothing missing at either end."""
-    speech = np.convolve(noise(n + 40), np.hanning(40), "valid")[:n].astype(np.float32) / 10
-    after = effects.codec(speech, rate, generator(), bitrate=128000)
+    """Nothing may be shifted, nothing missing at either end."""
+    speech = noise(n)
+    after = effects.codec(speech, rate, generator(), bitrate=256000)
     assert len(after) == n
     assert np.argmax(correlate(after, speech)) == n - 1
     tenth = n // 10

@@ -80,7 +80,7 @@ class NoiseSource:
             start = int(random.integers(max(0, length - missing) + 1))
             part = self._read(file, start, min(length, missing), sample_rate)
             if length < sample_rate:  # a second at a time: there are sources of one click
-                part = np.resize(part, min(sample_rate, missing))
+                part = np.resize(part, min(missing, length * math.ceil(sample_rate / length)))
             parts.append(part)
             missing -= len(part)
         return np.concatenate(parts)
