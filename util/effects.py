@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.fft import irfft, next_fast_len, rfft
 
 from util.audio import AudioInfo, read_info, read_part, resampled_length
 from util.corpus import read_csv
@@ -200,7 +200,7 @@ def reverb(samples: Samples, sample_rate: int, random: Random, delay: float, dec
         echoes = np.arange(1, min(n_echoes, (len(samples) - 1) // step) + 1)
         response[echoes * step] += _ratio(-max(0.0, decay)) ** echoes
     end = int(np.flatnonzero(response)[-1]) + 1
-    return _at_level(fftconvolve(samples, response[:end])[: len(samples)], samples)
+    return _at_level(_convolve(samples, response[:end])[: len(samples)], samples)
 
 
 def rir(samples: Samples, sample_rate: int, random: Random, source: NoiseSource) -> Samples:
@@ -217,7 +217,7 @@ def rir(samples: Samples, sample_rate: int, random: Random, source: NoiseSource)
     response = source.impulse_response(sample_rate, random)
     direct = int(np.argmax(np.abs(response)))
     response = response[: direct + len(samples)]  # what comes later is cut off in any case
-    return _at_level(fftconvolve(samples, response)[direct : direct + len(samples)], samples)
+    return _at_level(_convolve(samples, response)[direct : direct + len(samples)], samples)
 
 
 def resample(samples: Samples, sample_rate: int, random: Random, rate: float) -> Samples:
@@ -290,6 +290,13 @@ def add(samples: Samples, sample_rate: int, random: Random, stddev: float) -> Sa
 def multiply(samples: Samples, sample_rate: int, random: Random, stddev: float) -> Samples:
     """Multiply each sample by a number of its own, Gaussian with mean 1 and standard deviation `stddev`."""
     return _within_scale(samples * (1 + np.float32(stddev) * random.standard_normal(len(samples), np.float32)))
+
+
+def _convolve(samples: Samples, response: Samples) -> Samples:
+    """Return the convolution, float32 [n + length of the response - 1], and zeros up to a length that is fast."""
+    size = next_fast_len(len(samples) + len(response) - 1, real=True)
+    convolved: Samples = irfft(rfft(samples, size) * rfft(response, size), size)
+    return convolved
 
 
 def _as_float(pcm: NDArray[np.int16]) -> Samples:
