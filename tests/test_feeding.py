@@ -290,26 +290,27 @@ def test_a_file_that_vanishes_is_left_out_and_named(tmp_path: Path):
     assert warnings[0] == f"Warning: {one.errors[0]}. It is left out of its batch."
 
 
-class Quieter:
-    """An augmentation that halves samples, and notes of each utterance its position and its labels."""
+class Halved:
+    """Changes samples, notes of each utterance its position and the number of its labels, and says so at the end."""
 
     n_numbers = 2
-    told = 0
 
     def __call__(self, position, samples, labels):
+        """Cut and weaken the utterance."""
         return samples[: len(samples) // 2] // 2, np.array([position, len(labels)], np.float32)
 
     def tell_costs(self, console: Console) -> None:
-        self.told += 1
+        """Say so."""
+        console.say("halved")
 
 
 def test_batches_are_augmented(tmp_path: Path):
     corpus, _ = make_corpus(tmp_path, ROWS)
     plain = list(read_batches(corpus, [[3, 0], [1]], Console(stream=io.StringIO())))
     (tmp_path / "c.wav").write_bytes(b"")
-    change = Quieter()
-    batches = list(read_batches(corpus, [[3, 0], [1, 2], [2]], Console(stream=io.StringIO()), change))
-    assert change.told == 1
+    stream = io.StringIO()
+    batches = list(read_batches(corpus, [[3, 0], [1, 2], [2]], Console(stream=stream), Halved()))
+    assert stream.getvalue().splitlines()[-1] == "halved"
     for row, n_samples, before, n_before in zip(*batches[0].tensors[:2], *plain[0].tensors[:2], strict=True):
         assert n_samples == n_before // 2
         np.testing.assert_array_equal(row[:n_samples], before[:n_samples] // 2)
