@@ -18,8 +18,8 @@ STREAMING = FeatureSet("streaming", window_ms=32)
 SETS = (CLASSIC, STREAMING)
 EVERYTHING = (
     "pitch", "tempo[factor=1.2~0.3]", "warp[nt=3,nf=2,wt=0.2,wf=0.1]", "frequency_mask", "time_mask[size=100]",
-    "dropout", "add[domain=spectrogram,stddev=1]", "multiply[domain=spectrogram,stddev=0.1]", "time_mask[domain=features]",
-    "dropout[domain=features]", "add", "multiply[stddev=0.1]",
+    "dropout", "add[domain=spectrogram,stddev=1]", "multiply[domain=spectrogram,stddev=0.1]",
+    "time_mask[domain=features]", "dropout[domain=features]", "add", "multiply[stddev=0.1]",
 )  # fmt: skip
 
 Array = NDArray[np.float32]
