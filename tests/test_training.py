@@ -310,7 +310,7 @@ def test_only_training_batches_are_augmented(deepspeech: Program, csvs: Csvs, tm
 
 def test_augmentation_may_change_between_runs(deepspeech: Program, csvs: Csvs):
     flags = "--train_files", csvs.train, "--checkpoint_dir=run"
-    for epochs, augment in ((1, []), (2, ["--augment", "speed", "dropout"]), (3, ["--augment=warp"])):
+    for epochs, augment in ((1, ["--augment=warp"]), (2, ["--augment", "speed", "dropout"])):
         done = deepspeech(*flags, f"--epochs={epochs}", *augment)
         assert done.returncode == 0, done.stderr
         assert f"Training is complete: {epochs} epochs, {6 * epochs} steps" in done.stderr
@@ -404,12 +404,12 @@ def test_the_best_checkpoint_is_chosen_by_the_measure_asked_for(deepspeech: Prog
 
 def test_dry_run_estimates_and_writes_nothing(deepspeech: Program, csvs: Csvs, tmp_path: Path):
     flags = "--train_files", csvs.train, "--dev_files", csvs.dev, "--train_batch_size=4", "--epochs=7"
-    done = deepspeech("--dry_run", *flags, "--checkpoint_dir=run")
+    done = deepspeech("--dry_run", *flags, "--checkpoint_dir=run", "--augment=speed[p=0.1,factor=0.5]")
     assert done.returncode == 0
-    assert re.search(r"longest batch \(\d utterances, 0\.\d s\) takes .* GiB of memory", done.stderr)
+    longest = "1.4 s"  # nine letters of 0.08 s at half the speed
+    assert re.search(rf"longest batch \(\d utterances, {longest}\) takes .* GiB of memory", done.stderr)
     assert re.search(r"an epoch of 2 batches takes about .* s\.", done.stderr)
     assert "Nothing was written" in done.stderr
-    assert deepspeech("--dry_run", *flags, "--augment", "speed[p=0.1,factor=0.5]", "tempo").returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 

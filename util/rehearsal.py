@@ -45,6 +45,7 @@ def try_longest(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
     members = [member for part in longest for member in part]
     audio_s = max(data.samples[member].duration_s for member in members)
+    audio_s = max(audio_s, *(batch.n_samples.max(initial=0) / data.sample_rate for batch in batches))
     return (
         f"The longest batch ({len(members)} utterances, {audio_s:.1f} s) takes"
         f" {duration(seconds)} and {peak:.1f} GiB of memory; an epoch of {len(plan)} batches takes about"
