@@ -98,8 +98,8 @@ def _warp_numbers(count: int, amount: float, room: int, random: Random) -> list[
 
     Args:
         count: of the anchors.
-        amount: standard deviation of the shifts, in half distances between anchors, as in 0.9.3. They stay below one, so
-            that no anchor overtakes its neighbour.
+        amount: standard deviation of the shifts, in half distances between anchors, as in 0.9.3. They stay below one,
+            so that no anchor overtakes its neighbour.
         room: places for anchors.
         random: the shifts.
     """
