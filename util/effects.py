@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 
 from util.audio import AudioInfo, read_info, read_part, resampled_length
 from util.corpus import read_csv
@@ -294,8 +293,10 @@ def multiply(samples: Samples, sample_rate: int, random: Random, stddev: float) 
 
 def _convolve(samples: Samples, response: Samples) -> Samples:
     """Return the convolution, float32 [n + length of the response - 1], and zeros up to a length that is fast."""
-    size = next_fast_len(len(samples) + len(response) - 1, real=True)
-    convolved: Samples = irfft(rfft(samples, size) * rfft(response, size), size)
+    from scipy import fft  # noqa: PLC0415 - takes 0.3 s, for which --help shall not wait
+
+    size = fft.next_fast_len(len(samples) + len(response) - 1, real=True)
+    convolved: Samples = fft.irfft(fft.rfft(samples, size) * fft.rfft(response, size), size)
     return convolved
 
 
