@@ -11,12 +11,33 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from util.errors import UsageError
+from util.progress import Console
 
 SAMPLE, SIGNAL, SPECTROGRAM, FEATURES = DOMAINS = "sample", "signal", "spectrogram", "features"  # in this order
+
+
+class Change(Protocol):
+    """How the utterances of a set are augmented.
+
+    Attributes:
+        n_numbers: numbers of an utterance that the graph augments it by.
+    """
+
+    n_numbers: int
+
+    def __call__(
+        self, position: int, samples: NDArray[np.int16], labels: NDArray[np.int32], /
+    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Augment the utterance at a position of the set; return other samples, and float32 [n_numbers]."""
+
+    def tell_costs(self, console: Console) -> None:
+        """Say what it takes, once that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +254,7 @@ def _parse_range(text: str, whole: bool) -> Range | None:
     values = [value for value in numbers if value is not None]
     if len(values) < len(numbers) or values[2] < 0 or (whole and any(value % 1 for value in values)):
         return None
-    return Range(*values, whole=whole)
+    return Range(values[0], values[1], values[2], whole)
 
 
 def _float(text: str) -> float | None:

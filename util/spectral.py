@@ -1,9 +1,9 @@
 """Augmentation of the spectrum, in the graph: pitch, tempo, warp, masks, noise.
 
-What is drawn for an utterance travels to the graph as a row of numbers, in which zeros change nothing. First the spectrum
-is stretched along frequency and time (pitch, tempo, warp); then, in the order of the command line, its mel bands are
-changed as logarithms, and at last the cepstra. What is masked becomes the mean of its band (or cepstrum) over the
-utterance, which is nothing remarkable: a zero would be a silence as no recording has it.
+What is drawn for an utterance travels to the graph as a row of numbers, in which zeros change nothing. First the
+spectrum is stretched along frequency and time (pitch, tempo, warp); then, in the order of the command line, its mel
+bands are changed as logarithms, and at last the cepstra. What is masked becomes the mean of its band (or cepstrum) over
+the utterance, which is nothing remarkable: a zero would be a silence as no recording has it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from util import tf
 from util.augmentation import FEATURES, SPECTROGRAM, Augmentation
@@ -23,6 +22,7 @@ Tensor = Any
 Values = Mapping[str, float]
 Random = np.random.Generator
 
+MOVES = "pitch", "tempo", "warp"  # what changes where in the spectrum something is
 SEEDS = 1 << 24  # whole numbers below it are exact in float32
 LEAST_FACTOR = 0.01  # of an energy, under multiplicative noise
 
@@ -56,7 +56,9 @@ def _count_numbers(augmentation: Augmentation) -> int:
 # ------------------------------------------------------------------------------------- on the host
 
 
-def make_numbers(slot: Slot, values: Values, random: Random, n_frames: int, needed: int, features: FeatureSet) -> list[float]:
+def make_numbers(
+    slot: Slot, values: Values, random: Random, n_frames: int, needed: int, features: FeatureSet
+) -> list[float]:
     """Turn drawn values into the numbers of one utterance.
 
     Args:
@@ -136,7 +138,7 @@ class SpectralChange(Unchanged):
         last = filterbank.shape[0] - 1
         position = tf.range(last + 1, dtype=tf.float32)[tf.newaxis]  # [1, bins]
         plain = position
-        for augmentation, numbers in reversed(self._parts):  # the last one says where it looks in what came before
+        for augmentation, numbers in reversed(self._parts):  # as in `in_time`
             if augmentation.name == "pitch":
                 position = tf.minimum(position / (1 + numbers), float(last))
             elif augmentation.name == "warp" and augmentation.values["wf"].high > 0:
@@ -149,18 +151,17 @@ class SpectralChange(Unchanged):
 
     def in_time(self, bands: Tensor, feature_len: Tensor) -> tuple[Tensor, Tensor]:
         """Return bands stretched and warped along time, and their new lengths."""
-        moves = [(augmentation, numbers) for augmentation, numbers in self._parts if augmentation.name in ("tempo", "warp")]
-        changes = [numbers[:, 0] for augmentation, numbers in moves if augmentation.name == "tempo"]
-        if not moves:
+        changes = [numbers[:, 0] for augmentation, numbers in self._parts if augmentation.name == "tempo"]
+        warps = [_warps(*part)[0] for part in self._parts if part[0].name == "warp"]
+        if not (changes or warps):
             return bands, feature_len
         new_len = feature_len + tf.cast(sum(changes), tf.int32) if changes else feature_len
-        last, new_last = (tf.cast(tf.maximum(length, 1) - 1, tf.float32)[:, tf.newaxis] for length in (feature_len, new_len))
+        last = tf.cast(tf.maximum(feature_len, 1) - 1, tf.float32)[:, tf.newaxis]
+        new_last = tf.cast(tf.maximum(new_len, 1) - 1, tf.float32)[:, tf.newaxis]
         frame = tf.range(tf.reduce_max(new_len), dtype=tf.float32)[tf.newaxis]
         position = tf.math.divide_no_nan(frame * last, new_last)  # whole where nothing changes
-        for augmentation, numbers in reversed(moves):
-            if augmentation.name == "warp":
-                in_time, _ = _warps(augmentation, numbers)
-                position += last * _displacement(tf.math.divide_no_nan(position, last), *in_time)
+        for warp in reversed(warps):  # the last one says where it looks in what came before
+            position += last * _displacement(tf.math.divide_no_nan(position, last), *warp)
         position = tf.clip_by_value(position, 0.0, last)
         before = tf.floor(position)
         share = (position - before)[:, :, tf.newaxis]
