@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 try:
     import numpy as np
 
-    from util.augmentation import parse_augmentations
+    from util.augmentation import Augmentation, parse_augmentations
     from util.augmenter import Augmenter
     from util.commandline import report_errors
     from util.features import UNCHANGED, FeatureSet
@@ -63,37 +63,58 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Write the previews and say what is where."""
-    if not options.augment:
-        raise UsageError("There is nothing to preview: give --augment, for instance --augment reverb.")
-    if options.number < 1:
-        raise UsageError(f"--number is {options.number}, expected 1 or more.")
-    if not 0 <= options.clock <= 1:
-        raise UsageError(f"--clock is {options.clock:g}, expected a part of the training, from 0 to 1.")
-    if options.audio_sample_rate < 1000:
-        raise UsageError(f"--audio_sample_rate is {options.audio_sample_rate}, expected 1000 or more.")
-    augmentations = [dataclasses.replace(each, p=1.0) for each in parse_augmentations(options.augment)]
-    name, window_ms = ("streaming", 32) if options.nobidirectional else ("classic", 25)
-    features = FeatureSet(name, options.audio_sample_rate, window_ms)
+    features = choose_features(options)
+    chains = make_chains(options)
+    augmenters = {title: Augmenter(chain, features, options.random_seed) for title, chain in chains.items()}
     samples = read_recording(str(options.audio), features)
     make_directory(options.output)
     write_audio(options.output / "original.wav", samples, features.sample_rate)
     bands = see(samples, features, UNCHANGED)
     listener = Listener(samples, bands, features)
-    if any(each.is_in_graph for each in augmentations):
+    if any(augmenter.slots for augmenter in augmenters.values()):
         write_audio(options.output / "as_heard.wav", listener.hear(bands), features.sample_rate)
-    chains = {f"{number}-{each.name}": [each] for number, each in enumerate(augmentations, 1)}
-    if len(augmentations) > 1:
-        chains["all"] = augmentations
-    for title, chain in chains.items():
-        augmenter = Augmenter(chain, features, options.random_seed)
+    for title, augmenter in augmenters.items():
         after = []
         for version in range(1, options.number + 1):
             changed, numbers = augmenter.augment(samples, LABELS, 0, version, options.clock)
             after.append(see(changed, features, augmenter.in_graph(numbers[np.newaxis])))
-            sound = listener.hear(after[-1]) if augmenter.slots else changed
-            write_audio(options.output / f"{title}-{version}.wav", sound, features.sample_rate)
+            path = options.output / f"{title}-{version}.wav"
+            write_audio(path, listener.hear(after[-1]) if augmenter.slots else changed, features.sample_rate)
+            print(f"{path}: {describe(augmenter, version, options.clock)}")
         write_atomically(options.output / f"{title}.png", draw([(bands, each) for each in after]))
-        print(f"{options.output / title}.png, and {title}-1.wav to {title}-{options.number}.wav beside it")
+        print(f"{options.output / title}.png: before on the left, versions 1 to {options.number} on the right")
+
+
+def choose_features(options: argparse.Namespace) -> FeatureSet:
+    """Return the features of the network, as DeepSpeech.py chooses them."""
+    if options.audio_sample_rate < 1000:
+        raise UsageError(f"--audio_sample_rate is {options.audio_sample_rate}, expected 1000 or more.")
+    name, window_ms = ("streaming", 32) if options.nobidirectional else ("classic", 25)
+    features = FeatureSet(name, options.audio_sample_rate, window_ms)
+    features.check()
+    return features
+
+
+def make_chains(options: argparse.Namespace) -> dict[str, list[Augmentation]]:
+    """Return each augmentation by itself and all of them together, to be applied whatever their probability is."""
+    if not options.augment:
+        raise UsageError("There is nothing to preview: give --augment, for instance --augment reverb.")
+    if options.number < 1:
+        raise UsageError(f"--number is {options.number}, expected 1 or more.")
+    if not 0 <= options.clock <= 1:
+        raise UsageError(f"--clock is {options.clock:g}, expected how much of the training is done, from 0 to 1.")
+    augmentations = [dataclasses.replace(each, p=1.0) for each in parse_augmentations(options.augment)]
+    chains = {f"{number}-{each.name}": [each] for number, each in enumerate(augmentations, 1)}
+    return chains | ({"all": augmentations} if len(augmentations) > 1 else {})
+
+
+def describe(augmenter: Augmenter, version: int, clock: float) -> str:
+    """Return the values drawn for a version."""
+    drawn = []
+    for place, augmentation in augmenter.augmentations:
+        values = augmentation.draw(augmenter.random(0, version, place), clock) or {}
+        drawn.append(" ".join([augmentation.name, *(f"{name} {value:.4g}" for name, value in values.items())]))
+    return ", ".join(drawn)
 
 
 if __name__ == "__main__":

@@ -136,13 +136,12 @@ def draw(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> bytes:
     All have the scale of colours of the first.
     """
     low, high = np.percentile(pairs[0][0], (1, 99.9))
-    rows = [[_colour((bands - low) / max(high - low, 1e-6)) for bands in pair] for pair in pairs]
-    widths = [max(row[side].shape[1] for row in rows) for side in range(2)]
-    lines = []
-    for row in rows:
-        line = [_pad(image, image.shape[0] + GAP_PIXELS, width + GAP_PIXELS) for image, width in zip(row, widths)]
-        lines.append(np.concatenate(line, 1))
-    return encode_png(np.concatenate(lines)[:-GAP_PIXELS, :-GAP_PIXELS])
+    sides = [[_colour((bands - low) / max(high - low, 1e-6)) for bands in side] for side in zip(*pairs, strict=True)]
+    columns = []
+    for images in sides:
+        width = max(image.shape[1] for image in images) + GAP_PIXELS
+        columns.append(np.concatenate([_pad(image, image.shape[0] + GAP_PIXELS, width) for image in images]))
+    return encode_png(np.concatenate(columns, 1)[:-GAP_PIXELS, :-GAP_PIXELS])
 
 
 def _colour(levels: FloatArray) -> Pixels:
