@@ -58,18 +58,20 @@ class Range:
 
     def draw(self, random: np.random.Generator, clock: float) -> float:
         """Draw a value; takes one number from the Generator, whatever the range."""
-        value = self.start + (self.end - self.start) * clock + self.radius * random.uniform(-1, 1)
-        return round(value) if self.whole else value
+        return self._kind(self.start + (self.end - self.start) * clock + self.radius * random.uniform(-1, 1))
 
     @property
     def low(self) -> float:
         """The least value that can be drawn."""
-        return min(self.start, self.end) - self.radius
+        return self._kind(min(self.start, self.end) - self.radius)
 
     @property
     def high(self) -> float:
         """The greatest value that can be drawn."""
-        return max(self.start, self.end) + self.radius
+        return self._kind(max(self.start, self.end) + self.radius)
+
+    def _kind(self, value: float) -> float:
+        return round(value) if self.whole else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import bisect
 import collections
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Augmenter:
         self._features, self._seed = features, seed % 2**64
         sources = dict.fromkeys(each.source for each in augmentations if each.source)
         self._sources = {path: _effects().NoiseSource(path) for path in sources}
-        self._costs, self._has_told = _Costs(), False
+        self._costs, self._has_told = _Costs(each.name for _, each in self.augmentations if not each.is_in_graph), False
 
     @classmethod
     def from_flags(
@@ -236,9 +236,9 @@ class _Sound:
 class _Costs:
     """What effects take: processor time of the threads that read."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[str]):
         self._lock, self._n_utterances = threading.Lock(), 0
-        self._seconds: dict[str, float] = collections.defaultdict(float)
+        self._seconds = dict.fromkeys(names, 0.0)
 
     def add(self, seconds: Mapping[str, float]) -> None:
         """Count an utterance and what each effect took for it."""
@@ -249,7 +249,8 @@ class _Costs:
 
     def describe(self) -> list[str]:
         """Return the mean of each effect over all utterances."""
-        return [f"{name} {1000 * total / self._n_utterances:.2f} ms" for name, total in self._seconds.items()]
+        n_utterances = max(self._n_utterances, 1)
+        return [f"{name} {1000 * total / n_utterances:.2f} ms" for name, total in self._seconds.items()]
 
 
 def _effects() -> Any:

@@ -47,9 +47,9 @@ def arrange(augmentations: Sequence[Augmentation]) -> list[Slot]:
 
 def _count_numbers(augmentation: Augmentation) -> int:
     if augmentation.name == "warp":
-        return 2 * round(augmentation.values["nt"].high + augmentation.values["nf"].high)
+        return 2 * int(augmentation.values["nt"].high + augmentation.values["nf"].high)
     if augmentation.name in ("frequency_mask", "time_mask"):
-        return 2 * round(augmentation.values["n"].high)
+        return 2 * int(augmentation.values["n"].high)
     return {"pitch": 1, "tempo": 1}.get(augmentation.name, 3)
 
 
@@ -81,8 +81,8 @@ def make_numbers(
         return [max(int(min(n_frames / values["factor"], most)), min(needed, n_frames), 1) - n_frames]
     if name == "warp":
         ranges = slot.augmentation.values
-        in_time = _warp_numbers(int(values["nt"]), values["wt"], round(ranges["nt"].high), random)
-        return in_time + _warp_numbers(int(values["nf"]), values["wf"], round(ranges["nf"].high), random)
+        in_time = _warp_numbers(int(values["nt"]), values["wt"], int(ranges["nt"].high), random)
+        return in_time + _warp_numbers(int(values["nf"]), values["wf"], int(ranges["nf"].high), random)
     if name == "frequency_mask":
         return _mask_numbers(int(values["n"]), int(values["size"]), features.n_bands, slot.count // 2, random)
     if name == "time_mask":
@@ -201,7 +201,7 @@ class SpectralChange(Unchanged):
 
 def _warps(augmentation: Augmentation, numbers: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """Return anchors and shifts, float32 [batch, parts], in time and in frequency."""
-    n_time, n_frequency = (round(augmentation.values[name].high) for name in ("nt", "nf"))
+    n_time, n_frequency = (int(augmentation.values[name].high) for name in ("nt", "nf"))
     *in_time, anchors, shifts = tf.split(numbers, [n_time, n_time, n_frequency, n_frequency], 1)
     return in_time, [anchors, shifts]
 
