@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Shows what augmentations do to a recording, before anything is trained with them.
 
-  bin/preview_augment.py speech.wav --augment overlay[source=noise.csv,snr=10~5] --augment time_mask --output preview
+  bin/preview_augment.py speech.wav --augment 'overlay[source=noise.csv,snr=10~5]' --augment time_mask
 
 Writes, for each augmentation by itself and for all of them together, a few versions to listen to and a picture of the
 spectrograms, before and after side by side. They are applied whatever their probability is. What changes the spectrum
