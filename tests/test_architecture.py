@@ -23,7 +23,7 @@ LEVELS = (
     | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables", "precision"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
     | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"}
-    | {"effects"},
+    | {"effects", "preview"},
     {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check", "spectral"},
     {"feeding", "augmenter", "export", "importing", "survey"},
     {"rehearsal", "scoring", "verified_export", "data_report", "data_fix"},

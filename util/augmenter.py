@@ -97,6 +97,10 @@ class Augmenter:
         """Return how utterances become as long, and take as much work, as they can."""
         return EpochChange(self, 0, None)
 
+    def random(self, epoch: int, position: int, place: int) -> np.random.Generator:
+        """Return the Generator for what the augmentation at a place of the command line does to an utterance."""
+        return np.random.default_rng([self._seed, epoch, position, place])
+
     def augment(
         self, samples: Pcm, labels: Labels, epoch: int, position: int, clock: float | None
     ) -> tuple[Pcm, Numbers]:
@@ -119,7 +123,7 @@ class Augmenter:
         seconds: dict[str, float] = collections.defaultdict(float)
         for place, augmentation in self.augmentations:
             slot = next(slots) if augmentation.is_in_graph else None
-            random = np.random.default_rng([self._seed, epoch, position, place])
+            random = self.random(epoch, position, place)
             values = augmentation.draw(random, clock) if clock is not None else augmentation.longest()
             if values is None:
                 continue
