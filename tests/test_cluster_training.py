@@ -132,27 +132,12 @@ def test_two_workers_in_step_learn_what_one_process_learns_and_any_mode_goes_on(
 
     Who reads an utterance has no part in how it is augmented.
     """
-    steady = (
-        "--dropout_rate=0",
-        "--augment",
-        "speed[factor=1~0.2]",
-        "tempo[factor=1:1.2]",
-        "time_mask[size=40]",
-        "add[stddev=0.5]",
-    )
+    augment = "--augment", "speed[factor=1~0.2]", "tempo[factor=1:1.2]", "time_mask[size=40]", "add[stddev=0.5]"
+    steady = "--dropout_rate=0", *augment
     csv = csvs.train.with_name("odd.csv")
     header, *rows = csvs.train.read_text().splitlines()
     csv.write_text("\n".join([header, *(rows * 3)[:13]]) + "\n")
-    flags = (
-        "--train_files",
-        csv,
-        "--dev_files",
-        csvs.dev,
-        "--epochs=5",
-        "--dropout_rate=0",
-        "--max_grad_norm=50",
-        *augment,
-    )
+    flags = "--train_files", csv, "--dev_files", csvs.dev, "--epochs=5", "--max_grad_norm=50", *steady
     with cluster(*flags, "--train_batch_size=2", "--checkpoint_dir=two", "--test_files", csvs.test) as tasks:
         assert tasks.all_end() == {"worker 0": 0, "worker 1": 0}
         assert "Test on" in tasks.log("worker 0")
