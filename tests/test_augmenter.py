@@ -248,9 +248,11 @@ def test_costs_are_told_once(tmp_path: Path):
         change.tell_costs(Console(stream=stream))
     (line,) = stream.getvalue().splitlines()
     assert re.fullmatch(
-        r"Augmentation of an utterance took reverb \d+\.\d\d ms; volume 0\.00 ms;"
-        r" pitch, time_mask in the training step\.",
+        r"Augmentation costs per utterance reverb \d+\.\d\d ms, volume 0\.00 ms;"
+        r" within the training step pitch, time_mask\.",
         line,
     )
     augmenter_of().in_epoch(0, 1, [[0]]).tell_costs(Console(stream=stream))
     assert stream.getvalue().count("\n") == 1
+    augmenter_of("warp").in_epoch(0, 1, [[0]]).tell_costs(Console(stream=stream))
+    assert stream.getvalue().endswith("\nAugmentation costs within the training step warp.\n")

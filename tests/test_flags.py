@@ -86,6 +86,7 @@ def test_help_is_quick_and_tells_the_story_in_order(deepspeech: Program):
     assert titles == SECTIONS
     for flag, value in {"n_hidden": "(2048)", "[no]early_stop": "(no)", "epochs": "(75)", "beta2": "(0.999)"}.items():
         assert re.search(rf"^  --{re.escape(flag)} .*{re.escape(value)}", done.stdout, re.MULTILINE)
+    assert re.search(r"^  --augment +augmentation .*: doc/Augmentation\.md\n\nFeatures$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("flags", "count"), [(FLAGS_0_1_1, 78), (FLAGS_0_9_3, 91)], ids=["0.1.1", "0.9.3"])

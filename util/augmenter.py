@@ -162,8 +162,9 @@ class Augmenter:
         if self.augmentations and not self._has_told:
             self._has_told = True
             in_graph = dict.fromkeys(slot.augmentation.name for slot in self.slots)
-            parts = self._costs.describe() + ([f"{', '.join(in_graph)} in the training step"] if in_graph else [])
-            console.say(f"Augmentation of an utterance took {'; '.join(parts)}.")
+            costs = {"per utterance": self._costs.describe(), "within the training step": list(in_graph)}
+            clauses = [f"{where} {', '.join(names)}" for where, names in costs.items() if names]
+            console.say(f"Augmentation costs {'; '.join(clauses)}.")
 
 
 class EpochChange:

@@ -238,4 +238,5 @@ def _help_line(name: str, flag: Any) -> str:
     if flag.boolean:
         default = "yes" if default else "no"
     value = "" if default in ("", None) else f" ({default})"
-    return f"  {shown:<34} {flag.help}{value}"
+    text = flag.help.partition(";\n")[0]  # behind it absl says that a flag can be repeated
+    return f"  {shown:<34} {text}{value}"
