@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Tests a network: DeepSpeech.py with the same flags, without its training and export.
 
-./evaluate.py --checkpoint_dir run --test_files test.csv --scorer my.scorer --test_output_file results.json
+  ./evaluate.py --checkpoint_dir run --test_files test.csv --scorer my.scorer --test_output_file results.json
+
+Whatever the flags say, nothing is trained or exported.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
     sys.exit(f"stats.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.commandline import report_errors
 from util.corpus import Utterance, read_csv
-from util.errors import AudioError
+from util.errors import AudioError, UsageError
 from util.progress import Console
 from util.threads import in_threads
 
@@ -57,6 +57,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def report(arguments: argparse.Namespace, console: Console) -> None:
     """Measure the utterances and print what there is."""
+    for name in ("sample_rate", "channels", "bits_per_sample"):
+        if getattr(arguments, name) < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}, expected 1 or more")
     utterances = [row for path in arguments.csv_files.split(",") if path for row in read_csv(path)]
     bytes_per_second = arguments.sample_rate * arguments.channels * arguments.bits_per_sample // 8
 

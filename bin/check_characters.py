@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Lists the characters of transcripts: what an alphabet for them needs.
 
-bin/check_characters.py -csv train.csv,dev.csv,test.csv
-bin/check_characters.py -csv train.csv,dev.csv,test.csv -alpha > alphabet.txt
+  bin/check_characters.py -csv train.csv,dev.csv,test.csv
+  bin/check_characters.py -csv train.csv,dev.csv,test.csv -alpha > alphabet.txt
+
+With -alpha they are written as DeepSpeech.py reads an alphabet.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes a TensorFlow graph as text, for people and diff: model.pb becomes model.pbtxt.
 
-bin/graphdef_binary_to_text.py output_graph.pb
+  bin/graphdef_binary_to_text.py output_graph.pb
+
+The text appears beside the graph.
 """
 
 from __future__ import annotations

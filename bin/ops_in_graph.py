@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Lists the kinds of operations in a TensorFlow graph.
 
-bin/ops_in_graph.py output_graph.pb
+  bin/ops_in_graph.py output_graph.pb
+
+Those are what a runtime has to know to load it.
 """
 
 from __future__ import annotations
