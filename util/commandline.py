@@ -12,12 +12,19 @@ import re
 import signal
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from util.errors import DeepSpeechError, UsageError
 from util.progress import ERROR, Console
 
-ALIASES = {"epoch": "epochs", "scorer": "scorer_path", "utf8": "bytes_output_mode"}
+ALIASES = {
+    "epoch": "epochs",
+    "scorer": "scorer_path",
+    "utf8": "bytes_output_mode",
+    "export_min_stt_version": "export_min_ds_version",
+    "export_max_stt_version": "export_max_ds_version",
+}
 
 _RETIRED = {
     "features are computed while training runs, at a small part of its cost; there is no cache": """
@@ -35,7 +42,19 @@ _RETIRED = {
         data_aug_features_additive data_aug_features_multiplicative
         augmentation_spec_dropout_keeprate augmentation_sparse_warp
         augmentation_freq_and_time_masking augmentation_speed_up_std
-        augmentation_pitch_and_tempo_scaling""",
+        augmentation_pitch_and_tempo_scaling augmentation_sparse_warp_num_control_points
+        augmentation_sparse_warp_time_warping_para augmentation_sparse_warp_interpolation_order
+        augmentation_sparse_warp_regularization_weight augmentation_sparse_warp_num_boundary_points
+        augmentation_freq_and_time_masking_freq_mask_range
+        augmentation_freq_and_time_masking_number_freq_masks
+        augmentation_freq_and_time_masking_time_mask_range
+        augmentation_freq_and_time_masking_number_time_masks
+        augmentation_pitch_and_tempo_scaling_min_pitch augmentation_pitch_and_tempo_scaling_max_pitch
+        augmentation_pitch_and_tempo_scaling_max_tempo""",
+    "batches are shuffled in every epoch, unless there is --reverse_train": """
+        shuffle_batches shuffle_start shuffle_buffer""",
+    "split the data into CSV files, which bin/import_folder.py does, and give --train_files": "auto_input_dataset",
+    "build a scorer of the words with bin/build_scorer.py, and give --scorer_path": "vocab_file",
     "give it to bin/lm_optimizer.py": "lm_alpha_max lm_beta_max n_trials",
     "the .tflite is always written": "export_tflite",
     "every validation reports WER, CER and two samples": "display_step",
@@ -52,8 +71,18 @@ RETIRED = {name: notice for notice, names in _RETIRED.items() for name in names.
 _SWITCHES = """
     augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
     log_traffic horovod train_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
-    normalize_sample_rate export_tflite"""
+    normalize_sample_rate export_tflite shuffle_batches"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
+
+KINDS = {  # of values, by absl's names
+    "bool": "switch",
+    "int": "whole number",
+    "float": "number",
+    "string": "text",
+    "multi string": "text, repeatable",
+    "comma separated list of strings": "list, comma separated",
+}
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 STOPPED = 130  # exit status of a program that was asked to end
 
@@ -135,8 +164,10 @@ class FlagTable:
         """
         switches = {name for name in self._values if self._values[name].boolean}
         try:
-            arguments = join_switch_values(self._values.read_flags_from_files(list(argv)), switches)
-            if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull"} & set(arguments):
+            lists = {name for name in self._values if self._values[name].flag_type().startswith("comma separated")}
+            arguments = self._values.read_flags_from_files(list(argv))
+            arguments = join_list_values(join_switch_values(arguments, switches), lists)
+            if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"} & set(arguments):
                 return False
             surplus = self._values(arguments)[1:]
         except self._absl.Error as error:
@@ -179,6 +210,29 @@ class FlagTable:
         )
         return "\n".join([*lines, "", "Accepted from older versions, with a notice", *retired])
 
+    def help_page(self) -> str:
+        """Write the flags as a page of the documentation, in Markdown."""
+        lines = [
+            "# Flags",
+            "",
+            "What `DeepSpeech.py` can be told, in the order of its story. `--flagfile=FILE` reads flags from a file,",
+            "one on each line. `make flags` writes this page from the definitions in `DeepSpeech.py`.",
+        ]
+        for title, names in self._sections.items():
+            lines += ["", f"## {title}", "", "| flag | value | default | meaning |", "| --- | --- | --- | --- |"]
+            lines += [_page_line(name, self._values[name], self._pending.get(name, "")) for name in names]
+        lines += [
+            "",
+            "## From older versions",
+            "",
+            "Taken, with a notice where they have no effect, so that old scripts run.",
+            "",
+        ]
+        lines += ["| flag | now |", "| --- | --- |"]
+        lines += [f"| `--{alias}` | the same as `--{name}` |" for alias, name in ALIASES.items()]
+        lines += [f"| {_flag_names(names)} | {_mark_up(notice)} |" for notice, names in _RETIRED.items()]
+        return "\n".join(lines)
+
 
 def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
     """Turn `--switch False`, which absl reads as true and a stray word, into `--switch=false`.
@@ -198,6 +252,24 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
     return joined
 
 
+def join_list_values(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
+    """Turn `--files a.csv b.csv`, as Coqui STT has lists, into `--files a.csv,b.csv`.
+
+    Args:
+        arguments: the command line.
+        lists: names of the flags that take a list.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        flag = joined[-2] if len(joined) > 1 else ""
+        is_more = flag.startswith("-") and flag.lstrip("-") in lists and not joined[-1].startswith("-")
+        if is_more and not argument.startswith("-"):
+            joined[-1] += f",{argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def _plainly(message: str) -> str:
     """Say what absl and Python say of a wrong flag, in one line."""
     message = re.sub(r"invalid literal for int\(\) with base \d+: .*", "expected a whole number", message)
@@ -206,9 +278,36 @@ def _plainly(message: str) -> str:
 
 
 def _help_line(name: str, flag: Any) -> str:
-    shown = f"--[no]{name}" if flag.boolean else f"--{name}"
-    default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
+    default = _default(flag)
+    return f"  {_shown(name, flag):<34} {flag.help}{f' ({default})' if default else ''}"
+
+
+def _page_line(name: str, flag: Any, pending: str) -> str:
+    values = getattr(flag.parser, "enum_values", None) or ()
+    kind = " ".join(f"`{value}`" for value in values if value) or KINDS[flag.flag_type()]
+    default = _default(flag).removeprefix(f"{CHECKOUT}/")
+    meaning = f"not in this version: {pending}" if pending else flag.help.removeprefix(f"<{'|'.join(values)}>: ")
+    return f"| `{_shown(name, flag)}` | {kind} | {f'`{default}`' if default else ''} | {_mark_up(meaning)} |"
+
+
+def _shown(name: str, flag: Any) -> str:
+    return f"--[no]{name}" if flag.boolean else f"--{name}"
+
+
+def _default(flag: Any) -> str:
     if flag.boolean:
-        default = "yes" if default else "no"
-    value = "" if default in ("", None) else f" ({default})"
-    return f"  {shown:<34} {flag.help}{value}"
+        return "yes" if flag.default else "no"
+    if isinstance(flag.default, list):
+        return ",".join(flag.default)
+    if isinstance(flag.default, float):
+        return f"{flag.default:g}"
+    return "" if flag.default is None else str(flag.default)
+
+
+def _flag_names(names: str) -> str:
+    return ", ".join(f"`--{name}`" for name in names.split())
+
+
+def _mark_up(text: str) -> str:
+    """Write flags as code, and keep what has a meaning in Markdown from having it."""
+    return re.sub(r"--\w+", r"`\g<0>`", re.sub(r"([|*<>])", r"\\\1", text))
