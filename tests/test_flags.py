@@ -110,7 +110,7 @@ def test_help_is_quick_and_tells_the_story_in_order(deepspeech: Program):
 
 @pytest.mark.parametrize(
     ("flags", "count"),
-    [(FLAGS_0_1_1, 78), (FLAGS_0_9_3, 91), (FLAGS_COQUI, 11), (FLAGS_BETWEEN, 30)],
+    [(FLAGS_0_1_1, 78), (FLAGS_0_9_3, 91), (FLAGS_COQUI, 11), (FLAGS_BETWEEN, 31)],
     ids=["0.1.1", "0.9.3", "Coqui", "between"],
 )
 def test_every_flag_of_the_predecessors_is_known(deepspeech: Program, missing: tuple[str, ...], flags: str, count: int):
