@@ -9,7 +9,15 @@ import pytest
 from absl import flags
 
 from util import commandline
-from util.commandline import ALIASES, RETIRED, RETIRED_SWITCHES, FlagTable, join_switch_values, report_errors
+from util.commandline import (
+    ALIASES,
+    RETIRED,
+    RETIRED_SWITCHES,
+    FlagTable,
+    join_list_values,
+    join_switch_values,
+    report_errors,
+)
 from util.errors import DataError, UsageError
 from util.progress import Console
 
@@ -113,6 +121,12 @@ def test_lists_with_blanks_as_in_coqui_stt():
     assert refuse("a.csv", "b.csv").startswith("Unexpected argument 'a.csv'")
 
 
+def test_flags_that_are_repeated_with_blanks_as_in_coqui_stt():
+    line = "p --augment a[p=1] b --files x y --augment=c d --other e f --augment -g h"
+    joined = "p --augment a[p=1] --augment b --files x,y --augment=c d --other e f --augment -g h"
+    assert join_list_values(line.split(), {"files"}, {"augment"}) == joined.split()
+
+
 def test_aliases():
     assert parse("--epoch", "4")["epochs"] == 4
     assert parse("--scorer", "x")["scorer_path"] == "x"
@@ -178,7 +192,7 @@ def test_retired_switches_are_retired():
     assert set(RETIRED) >= RETIRED_SWITCHES
 
 
-@pytest.mark.parametrize("word", ["--help", "-h", "-?", "-help", "--helpshort", "--helpfull"])
+@pytest.mark.parametrize("word", ["--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"])
 def test_asking_for_help(word: str):
     assert make_table().parse(["p", "--epochs", "3", word]) is False
 

@@ -164,9 +164,12 @@ class FlagTable:
         """
         switches = {name for name in self._values if self._values[name].boolean}
         try:
-            lists = {name for name in self._values if self._values[name].flag_type().startswith("comma separated")}
-            arguments = self._values.read_flags_from_files(list(argv))
-            arguments = join_list_values(join_switch_values(arguments, switches), lists)
+            kinds = {name: self._values[name].flag_type() for name in self._values}
+            lists, repeatable = (
+                {n for n in kinds if kinds[n].startswith(kind)} for kind in ("comma separated", "multi")
+            )
+            arguments = join_switch_values(self._values.read_flags_from_files(list(argv)), switches)
+            arguments = join_list_values(arguments, lists, repeatable)
             if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"} & set(arguments):
                 return False
             surplus = self._values(arguments)[1:]
@@ -252,21 +255,24 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
     return joined
 
 
-def join_list_values(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
-    """Turn `--files a.csv b.csv`, as Coqui STT has lists, into `--files a.csv,b.csv`.
+def join_list_values(arguments: Sequence[str], lists: Collection[str], repeatable: Collection[str]) -> list[str]:
+    """Turn `--files a.csv b.csv`, as Coqui STT has lists, into `--files a.csv,b.csv`, or repeat the flag.
 
     Args:
         arguments: the command line.
         lists: names of the flags that take a list.
+        repeatable: names of the flags that are given once for each value.
     """
     joined: list[str] = []
     for argument in arguments:
-        flag = joined[-2] if len(joined) > 1 else ""
-        is_more = flag.startswith("-") and flag.lstrip("-") in lists and not joined[-1].startswith("-")
-        if is_more and not argument.startswith("-"):
+        flag, value = joined[-2:] if len(joined) > 1 else ("", "")
+        name = flag.lstrip("-") if flag.startswith("-") else ""
+        if argument.startswith("-") or value.startswith("-"):
+            joined.append(argument)
+        elif name in lists:
             joined[-1] += f",{argument}"
         else:
-            joined.append(argument)
+            joined += [flag, argument] if name in repeatable else [argument]
     return joined
 
 
