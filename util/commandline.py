@@ -290,7 +290,7 @@ def _help_line(name: str, flag: Any) -> str:
 
 def _page_line(name: str, flag: Any, pending: str) -> str:
     values = getattr(flag.parser, "enum_values", None) or ()
-    kind = " ".join(f"`{value}`" for value in values if value) or KINDS[flag.flag_type()]
+    kind = " ".join(f"`{value}`" for value in values if value) or KINDS.get(flag.flag_type(), flag.flag_type())
     default = _default(flag).removeprefix(f"{CHECKOUT}/")
     meaning = f"not in this version: {pending}" if pending else flag.help.removeprefix(f"<{'|'.join(values)}>: ")
     return f"| `{_shown(name, flag)}` | {kind} | {f'`{default}`' if default else ''} | {_mark_up(meaning)} |"
