@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from absl import flags
 
-from util import commandline
 from util.commandline import (
     ALIASES,
     RETIRED,
@@ -16,9 +15,11 @@ from util.commandline import (
     FlagTable,
     join_list_values,
     join_switch_values,
+    repeat_flags,
     report_errors,
 )
 from util.errors import DataError, UsageError
+from util.flag_page import CHECKOUT
 from util.progress import Console
 
 
@@ -110,21 +111,20 @@ def test_only_switches_take_the_word_behind_them():
 
 
 def test_lists_with_blanks_as_in_coqui_stt():
-    assert parse("--train_files", "a.csv", "b.csv", "c.csv", "--epochs", "3")["train_files"] == [
-        "a.csv",
-        "b.csv",
-        "c.csv",
-    ]
-    assert parse("--train_files", "a.csv,b.csv", "c.csv")["train_files"] == ["a.csv", "b.csv", "c.csv"]
+    line = "p --files a b c --epochs 3 4 --files=a b --files a,b c --files --epochs"
+    joined = "p --files a,b,c --epochs 3 4 --files=a b --files a,b,c --files --epochs"
+    assert join_list_values(line.split(), {"files"}) == joined.split()
+    assert parse("--train_files", "a.csv", "b.csv", "--epochs", "3")["train_files"] == ["a.csv", "b.csv"]
     assert refuse("--train_files=a.csv", "b.csv").startswith("Unexpected argument 'b.csv'")
     assert refuse("--epochs", "3", "4").startswith("Unexpected argument '4'")
     assert refuse("a.csv", "b.csv").startswith("Unexpected argument 'a.csv'")
 
 
-def test_flags_that_are_repeated_with_blanks_as_in_coqui_stt():
-    line = "p --augment a[p=1] b --files x y --augment=c d --other e f --augment -g h"
-    joined = "p --augment a[p=1] --augment b --files x,y --augment=c d --other e f --augment -g h"
-    assert join_list_values(line.split(), {"files"}, {"augment"}) == joined.split()
+def test_a_flag_with_several_values_takes_the_words_behind_them():
+    line = "p --add a b --add=c d e --name x y --add f --shuffle g"
+    single = "p --add a --add=b --add=c --add=d --add=e --name x y --add f --shuffle g"
+    assert repeat_flags(line.split(), {"add"}) == single.split()
+    assert repeat_flags(["p", "--add"], {"add"}) == ["p", "--add"], "a value is missing, absl says so"
 
 
 def test_aliases():
@@ -216,7 +216,7 @@ def test_the_help_text():
 def test_the_page_of_flags():
     table = make_table()
     table.define("enum", "color", "", ["", "red", "green"], "the color; --noshuffle: none, a <b> or c|d")
-    table.define("string", "alphabet", str(commandline.CHECKOUT / "data" / "a.txt"), "labels")
+    table.define("string", "alphabet", str(CHECKOUT / "data" / "a.txt"), "labels")
     lines = table.help_page().splitlines()
     assert lines[0] == "# Flags"
     assert [line for line in lines if line.startswith("## ")] == ["## Data", "## Training", "## From older versions"]

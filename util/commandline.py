@@ -12,10 +12,10 @@ import re
 import signal
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from util.errors import DeepSpeechError, UsageError
+from util.flag_page import write_default, write_name, write_page
 from util.progress import ERROR, Console
 
 ALIASES = {
@@ -74,16 +74,6 @@ _SWITCHES = """
     normalize_sample_rate export_tflite shuffle_batches"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
-KINDS = {  # of values, by absl's names
-    "bool": "switch",
-    "int": "whole number",
-    "float": "number",
-    "string": "text",
-    "multi string": "text, repeatable",
-    "comma separated list of strings": "list, comma separated",
-}
-CHECKOUT = Path(__file__).resolve().parent.parent
-
 STOPPED = 130  # exit status of a program that was asked to end
 
 
@@ -128,6 +118,7 @@ class FlagTable:
         self._absl, self._values, self._about = absl_flags, absl_flags.FLAGS, about
         self._sections: dict[str, list[str]] = {}
         self._pending: dict[str, str] = {}
+        self._repeated: set[str] = set()
 
     def section(self, title: str) -> None:
         """Begin a section of the help text."""
@@ -136,6 +127,8 @@ class FlagTable:
     def define(self, kind: str, name: str, default: Any, *text: Any, **limits: Any) -> None:
         """Define a flag in the present section; arguments as of absl's DEFINE_`kind`."""
         getattr(self._absl, f"DEFINE_{kind}")(name, default, *text, **limits)
+        if kind == "multi_string":
+            self._repeated.add(name)
         self._sections[list(self._sections)[-1]].append(name)
 
     def await_feature(self, feature: str, **defaults: Any) -> None:
@@ -164,12 +157,9 @@ class FlagTable:
         """
         switches = {name for name in self._values if self._values[name].boolean}
         try:
-            kinds = {name: self._values[name].flag_type() for name in self._values}
-            lists, repeatable = (
-                {n for n in kinds if kinds[n].startswith(kind)} for kind in ("comma separated", "multi")
-            )
+            lists = {name for name in self._values if self._values[name].flag_type().startswith("comma separated")}
             arguments = join_switch_values(self._values.read_flags_from_files(list(argv)), switches)
-            arguments = join_list_values(arguments, lists, repeatable)
+            arguments = repeat_flags(join_list_values(arguments, lists), self._repeated)
             if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"} & set(arguments):
                 return False
             surplus = self._values(arguments)[1:]
@@ -215,26 +205,8 @@ class FlagTable:
 
     def help_page(self) -> str:
         """Write the flags as a page of the documentation, in Markdown."""
-        lines = [
-            "# Flags",
-            "",
-            "What `DeepSpeech.py` can be told, in the order of its story. `--flagfile=FILE` reads flags from a file,",
-            "one on each line. `make flags` writes this page from the definitions in `DeepSpeech.py`.",
-        ]
-        for title, names in self._sections.items():
-            lines += ["", f"## {title}", "", "| flag | value | default | meaning |", "| --- | --- | --- | --- |"]
-            lines += [_page_line(name, self._values[name], self._pending.get(name, "")) for name in names]
-        lines += [
-            "",
-            "## From older versions",
-            "",
-            "Taken, with a notice where they have no effect, so that old scripts run.",
-            "",
-        ]
-        lines += ["| flag | now |", "| --- | --- |"]
-        lines += [f"| `--{alias}` | the same as `--{name}` |" for alias, name in ALIASES.items()]
-        lines += [f"| {_flag_names(names)} | {_mark_up(notice)} |" for notice, names in _RETIRED.items()]
-        return "\n".join(lines)
+        flags = {title: {name: self._values[name] for name in names} for title, names in self._sections.items()}
+        return write_page(flags, self._pending, ALIASES, _RETIRED)
 
 
 def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
@@ -255,25 +227,45 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
     return joined
 
 
-def join_list_values(arguments: Sequence[str], lists: Collection[str], repeatable: Collection[str]) -> list[str]:
-    """Turn `--files a.csv b.csv`, as Coqui STT has lists, into `--files a.csv,b.csv`, or repeat the flag.
+def join_list_values(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
+    """Turn `--files a.csv b.csv`, as Coqui STT has lists, into `--files a.csv,b.csv`.
 
     Args:
         arguments: the command line.
         lists: names of the flags that take a list.
-        repeatable: names of the flags that are given once for each value.
     """
     joined: list[str] = []
     for argument in arguments:
         flag, value = joined[-2:] if len(joined) > 1 else ("", "")
-        name = flag.lstrip("-") if flag.startswith("-") else ""
-        if argument.startswith("-") or value.startswith("-"):
-            joined.append(argument)
-        elif name in lists:
+        is_listed = flag.startswith("-") and flag.lstrip("-") in lists
+        if is_listed and not (value.startswith("-") or argument.startswith("-")):
             joined[-1] += f",{argument}"
         else:
-            joined += [flag, argument] if name in repeatable else [argument]
+            joined.append(argument)
     return joined
+
+
+def repeat_flags(arguments: Sequence[str], repeated: Collection[str]) -> list[str]:
+    """Turn `--flag a b`, as Coqui STT has it, into `--flag a --flag=b` for flags that can be given several times.
+
+    Args:
+        arguments: the command line.
+        repeated: names of these flags.
+    """
+    single: list[str] = []
+    flag = ""  # whose value has been seen, while nothing but words follow
+    for argument in arguments:
+        previous = single[-1] if single else ""
+        if argument.startswith("-"):
+            name, equals, _ = argument.lstrip("-").partition("=")
+            flag = name if name in repeated and equals else ""
+            single.append(argument)
+        elif previous.startswith("-") and previous.lstrip("-") in repeated:
+            flag = previous.lstrip("-")
+            single.append(argument)
+        else:
+            single.append(f"--{flag}={argument}" if flag else argument)
+    return single
 
 
 def _plainly(message: str) -> str:
@@ -284,36 +276,5 @@ def _plainly(message: str) -> str:
 
 
 def _help_line(name: str, flag: Any) -> str:
-    default = _default(flag)
-    return f"  {_shown(name, flag):<34} {flag.help}{f' ({default})' if default else ''}"
-
-
-def _page_line(name: str, flag: Any, pending: str) -> str:
-    values = getattr(flag.parser, "enum_values", None) or ()
-    kind = " ".join(f"`{value}`" for value in values if value) or KINDS.get(flag.flag_type(), flag.flag_type())
-    default = _default(flag).removeprefix(f"{CHECKOUT}/")
-    meaning = f"not in this version: {pending}" if pending else flag.help.removeprefix(f"<{'|'.join(values)}>: ")
-    return f"| `{_shown(name, flag)}` | {kind} | {f'`{default}`' if default else ''} | {_mark_up(meaning)} |"
-
-
-def _shown(name: str, flag: Any) -> str:
-    return f"--[no]{name}" if flag.boolean else f"--{name}"
-
-
-def _default(flag: Any) -> str:
-    if flag.boolean:
-        return "yes" if flag.default else "no"
-    if isinstance(flag.default, list):
-        return ",".join(flag.default)
-    if isinstance(flag.default, float):
-        return f"{flag.default:g}"
-    return "" if flag.default is None else str(flag.default)
-
-
-def _flag_names(names: str) -> str:
-    return ", ".join(f"`--{name}`" for name in names.split())
-
-
-def _mark_up(text: str) -> str:
-    """Write flags as code, and keep what has a meaning in Markdown from having it."""
-    return re.sub(r"--\w+", r"`\g<0>`", re.sub(r"([|*<>])", r"\\\1", text))
+    default = write_default(flag)
+    return f"  {write_name(name, flag):<34} {flag.help}{f' ({default})' if default else ''}"
