@@ -188,6 +188,11 @@ def test_every_retired_flag(name: str):
     assert notice.startswith(f"--{name} is accepted")
 
 
+def test_a_retired_flag_has_one_notice():
+    page = make_table().help_page()
+    assert {name: page.count(f"`--{name}`") for name in RETIRED} == dict.fromkeys(RETIRED, 1)
+
+
 def test_retired_switches_are_retired():
     assert set(RETIRED) >= RETIRED_SWITCHES
 

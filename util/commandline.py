@@ -36,7 +36,8 @@ _RETIRED = {
         default_stddev b1_stddev h1_stddev b2_stddev h2_stddev b3_stddev h3_stddev b5_stddev h5_stddev
         b6_stddev h6_stddev""",
     "use --load_train and --load_evaluate": "load",
-    "use --scorer_path": "lm_binary_path lm_trie_path lm trie decoder_library_path",
+    "every epoch is shuffled, and no utterance is left out": "shuffle_batches shuffle_start shuffle_buffer",
+    "use --scorer_path": "vocab_file lm_binary_path lm_trie_path lm trie decoder_library_path",
     "use --lm_alpha and --lm_beta": "lm_weight word_count_weight valid_word_count_weight",
     "use --augment": """
         data_aug_features_additive data_aug_features_multiplicative
@@ -51,10 +52,7 @@ _RETIRED = {
         augmentation_freq_and_time_masking_number_time_masks
         augmentation_pitch_and_tempo_scaling_min_pitch augmentation_pitch_and_tempo_scaling_max_pitch
         augmentation_pitch_and_tempo_scaling_max_tempo""",
-    "batches are shuffled in every epoch, unless there is --reverse_train": """
-        shuffle_batches shuffle_start shuffle_buffer""",
     "split the data into CSV files, which bin/import_folder.py does, and give --train_files": "auto_input_dataset",
-    "build a scorer of the words with bin/build_scorer.py, and give --scorer_path": "vocab_file",
     "give it to bin/lm_optimizer.py": "lm_alpha_max lm_beta_max n_trials",
     "the .tflite is always written": "export_tflite",
     "every validation reports WER, CER and two samples": "display_step",
@@ -71,7 +69,7 @@ RETIRED = {name: notice for notice, names in _RETIRED.items() for name in names.
 _SWITCHES = """
     augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
     log_traffic horovod train_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
-    normalize_sample_rate export_tflite shuffle_batches"""
+    normalize_sample_rate shuffle_batches export_tflite"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
 STOPPED = 130  # exit status of a program that was asked to end
