@@ -103,8 +103,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--src", type=Path, nargs="+", action="extend", required=True, metavar="PATH", help="recordings, or folders")
     add("--dst", type=Path, metavar="DIR", help="where to write (beside the recordings); for one recording also a file")
     add("--formats", nargs="+", choices=FORMATS, help="what to write (json; with --checkpoint_dir tlog, as in 0.9.3)")
-    add("--recursive", action="store_true", help="look into the folders of folders")
-    add("--force", action="store_true", help="transcribe what has its files already")
+    for name, meaning in (
+        ("recursive", "look into the folders of folders"),
+        ("force", "transcribe what has its files already"),
+    ):
+        add(f"--{name}", type=yes_or_no, nargs="?", const=True, default=False, metavar="BOOL", help=meaning)
+        add(f"--no{name}", dest=name, action="store_false", help=argparse.SUPPRESS)
     add("--vad_aggressiveness", type=int, choices=range(4), default=3, help="higher: less is speech (%(default)s)")
     add("--longest_segment", type=float, default=15.0, metavar="S", help="cut longer speech (%(default)s seconds)")
     add("--batch_size", type=cli.positive, default=16, metavar="N", help="parts heard together (%(default)s)")
@@ -112,6 +116,14 @@ def make_parser() -> argparse.ArgumentParser:
     for retired in ("--outlier_duration_ms", "--outlier_batch_size"):
         add(retired, type=int, help=argparse.SUPPRESS)
     return parser
+
+
+def yes_or_no(text: str) -> bool:
+    """Read the value of a switch as 0.9.3 takes it."""
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false") from None
 
 
 def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:

@@ -168,7 +168,7 @@ def test_a_folder_is_taken_up_where_it_was_left(run, talk, tmp_path):
     assert "2 of 3 recordings have been transcribed before." in done.stderr
     assert (tmp_path / "out" / "a.json").read_text() == "mine"
     assert json.loads((tmp_path / "out" / "deep" / "c.json").read_text())["duration"] > 5
-    run("--src", "talks", "--dst", "out", "--force")
+    run("--src", "talks", "--dst", "out", "--recursive=false", "--force", "True", "--noforce", "--force")
     assert json.loads((tmp_path / "out" / "a.json").read_text())["duration"] > 5
 
 
@@ -250,6 +250,7 @@ def test_interrupted_it_leaves_whole_files_and_goes_on(run, model, talk, tmp_pat
         (["--src", "talk.wav", "talk.flac"], 2, "would both be written to talk.json"),
         (["--src", "talk.wav", "--longest_segment", "0.1"], 2, "--longest_segment is 0.1, expected at least 1 second"),
         (["--src", "talk.wav", "--checkpoint_dir", "run"], 2, "give --model or --checkpoint_dir"),
+        (["--src", "talk.wav", "--force", "perhaps"], 2, "'perhaps' is neither true nor false"),
         (["--src", "talk.wav", "--n_hidden", "48"], 2, "unrecognized arguments: --n_hidden 48"),
         (["--src", "talks.catalog", "--dst", "texts"], 2, "talks.catalog says what to write"),
         (["--src", "talks.catalog", "--formats", "srt"], 2, "talks.catalog says what to write"),
