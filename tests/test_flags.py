@@ -134,8 +134,9 @@ def test_retired_flags_are_accepted_each_with_its_notice(deepspeech: Program, mi
         lines = [line for line in done.stderr.splitlines() if f"--{name} " in line and notice in line]
         assert len(lines) == 1, name
         assert lines[0].startswith("Warning: ")
+    text = deepspeech("--help", tensorflow=False).stdout
     for successor in re.findall(r"--(\w+)", " ".join(commandline.RETIRED.values())):
-        assert re.search(rf"--(\[no\])?{successor}\s", deepspeech("--help", tensorflow=False).stdout)
+        assert re.search(rf"--(\[no\])?{successor}\s", text)
 
 
 def later_flags(text: str) -> Iterator[tuple[str, str]]:
