@@ -18,12 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEVELS = (
     {"errors"},
-    {"files", "tf", "progress", "task", "audio_faults", "threads"},
+    {"files", "tf", "progress", "task", "audio_faults", "threads", "opus"},
+    {"stored"},
     {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
     | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables", "precision"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
-    | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"},
-    {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check"},
+    | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"}
+    | {"sdb", "shards"},
+    {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check", "sample_sets"},
     {"feeding", "export", "importing", "survey"},
     {"rehearsal", "scoring", "verified_export", "data_report", "data_fix"},
     {"data_page"},
@@ -32,6 +34,7 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 WITHOUT_TENSORFLOW = {"files", "text", "audio", "audio_faults", "corpus", "threads"}  # what importers are made of
 WITHOUT_TENSORFLOW |= {"download", "unpacking", "pairing", "tables", "archives", "transcripts", "recordings", "clips"}
 WITHOUT_TENSORFLOW |= {"importing", "data_check", "measures", "survey", "data_report", "data_fix", "data_page"}
+WITHOUT_TENSORFLOW |= {"opus", "stored", "sdb", "shards", "sample_sets"}
 FUNCTION_LINES = 60
 BUDGETS = {"DeepSpeech.py": 700, "util/*.py": 350, "bin/import_*.py": 150}
 OURS = ("DeepSpeech.py", "util/*.py", "bin/*.py")

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from util import tf
 from util.audio import AudioInfo, read_audio, read_info
-from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
+from util.corpus import Fault, Utterance, summarize_faults, write_faults
 from util.data_check import Overlap, Sample, check, find_leaks
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
 from util.files import make_directory
 from util.progress import Console
+from util.sample_sets import read_set
+from util.stored import Audio
 from util.text import Alphabet
 from util.threads import in_threads
 
@@ -71,10 +73,10 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """The utterances of some CSV files: those fit for use, and the faults of the others.
+    """The utterances of some files: those fit for use, and the faults of the others.
 
     Attributes:
-        name: the CSV files as given.
+        name: the files as given.
         samples: in the order of the files.
         sample_rate: Hz, at which the audio is read.
         faults: rows left out.
@@ -128,19 +130,19 @@ def load_corpus(
     limit: int,
     console: Console,
 ) -> Corpus:
-    """Read CSV files and sort out the rows that cannot be trained or tested on; `data_check.check` decides.
+    """Read sets and sort out the rows that cannot be trained or tested on; `data_check.check` decides.
 
     Args:
-        paths: CSV files, which make one set.
+        paths: CSV, SDB or tar files, which make one set.
         alphabet: the labels of the network.
         features: the feature set; its sample rate and step decide the number of frames.
         limit: look at the first rows only; 0: all.
         console: shows how far the check is and what it found.
 
     Raises:
-        DataError: a CSV cannot be read.
+        DataError: one of them cannot be read.
     """
-    utterances = [utterance for path in paths for utterance in read_csv(path)][: limit or None]
+    utterances = [utterance for path in paths for utterance in read_set(path)][: limit or None]
     corpus = Corpus(",".join(paths), features.sample_rate, [], [], collections.Counter())
     infos = in_threads(_info_or_error, utterances, READERS)
     with console.track(f"Checking {corpus.name}", len(utterances)) as tracker:
@@ -169,7 +171,7 @@ def load_sets(
     """Read and check the sets of every purpose; see `load_corpus` and `report_faults`; warn of leaks.
 
     Args:
-        wanted: for each purpose the CSV files of every set, and its limit.
+        wanted: for each purpose the files of every set, and its limit.
         alphabet: the labels of the network.
         features: the feature set.
         console: told what is found.
@@ -189,7 +191,7 @@ def load_sets(
 
 
 def _find_leaks(trained: Sequence[Corpus], corpus: Corpus) -> list[Overlap]:
-    """Find what the training sets have in common with another, but for CSVs that were given for both: that is meant."""
+    """Find what the training sets have in common with another, except files given for both: that is meant."""
     samples = [sample for train in trained for sample in train.samples]
     meant = {Path(source).resolve() for source in {sample.utterance.source for sample in samples}}
     sources = {sample.utterance.source for sample in corpus.samples}
@@ -232,7 +234,7 @@ def _conversions(info: AudioInfo, sample_rate: int) -> Iterator[str]:
 
 def _info_or_error(utterance: Utterance) -> AudioInfo | AudioError:
     try:
-        return read_info(utterance.path)
+        return read_info(utterance.audio)
     except AudioError as error:
         return error
 
@@ -271,19 +273,21 @@ def first_recordings(
     corpora: Sequence[Corpus], count: int, seconds: int, default: Path, features: FeatureSet
 ) -> dict[str, NDArray[np.int16]]:
     """Read the beginnings of the first recordings of sets, int16 [samples] by path; `default` where there are none."""
-    paths = [sample.utterance.path for corpus in corpora for sample in corpus.samples[:count]][:count] or [str(default)]
-    return {path: read_recording(path, features)[: seconds * features.sample_rate] for path in paths}
+    recordings = [sample.utterance.audio for corpus in corpora for sample in corpus.samples[:count]][:count] or [
+        default
+    ]
+    return {str(audio): read_recording(audio, features)[: seconds * features.sample_rate] for audio in recordings}
 
 
-def read_recording(path: str, features: FeatureSet) -> NDArray[np.int16]:
-    """Read the samples, int16 [samples], of one audio file.
+def read_recording(audio: Audio, features: FeatureSet) -> NDArray[np.int16]:
+    """Read the samples, int16 [samples], of one recording.
 
     Raises:
         AudioError: it cannot be read, or is too short for one feature vector.
     """
-    samples = read_audio(path, features.sample_rate)
+    samples = read_audio(audio, features.sample_rate)
     if not features.frames(len(samples)):
-        raise AudioError(f"{path} is shorter than one analysis window of {features.window_ms:g} ms.")
+        raise AudioError(f"{audio} is shorter than one analysis window of {features.window_ms:g} ms.")
     return samples
 
 
@@ -293,10 +297,10 @@ def read_batch(corpus: Corpus, members: Sequence[int]) -> Batch:
     for member in members:
         utterance = corpus.samples[member].utterance
         try:
-            audio.append(read_audio(utterance.path, corpus.sample_rate))
+            audio.append(read_audio(utterance.audio, corpus.sample_rate))
             readable.append(member)
         except AudioError as error:
-            errors.append(f"{utterance.source}:{utterance.line}: {error}")
+            errors.append(f"{utterance.place}: {error}")
     labels = [corpus.samples[member].labels for member in readable]
     return Batch(readable, *_padded(audio, np.int16), *_padded(labels, np.int32), errors)
 
