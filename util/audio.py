@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from util.audio_faults import SUPPORTED, check_end, cut_short, no_samples, not_audio, unsupported
 from util.errors import AudioError
 from util.files import write_atomically
+from util.opus import RATES as OPUS_RATES
 from util.stored import Audio, Stored, open_audio
 
 _FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "NIST"}
 _TOLERANCE = 0.1  # s that a transcript may reach beyond the end of its recording
 _BLOCK = 1 << 20  # samples read at a time: nearly always the whole utterance
 _LEAD = 24 * 1152  # samples: a frame of MP3 may need the bits of those before it, 24 at the lowest bit rates
+_OPUS_BITRATES = 6000, 256000  # bits per second of a channel, from libsndfile's greatest to its least compression
 _LONGEST = 3_600_000  # s; libsndfile gives a larger number for an unknown length
 
 
@@ -224,25 +226,49 @@ def write_audio(path: str | Path, samples: NDArray[np.int16], sample_rate: int) 
         DataError: the file cannot be written.
         ValueError: `samples` is not one channel of int16.
     """
+    if samples.ndim != 1:
+        raise ValueError(f"expected int16 [samples], found {samples.dtype} {list(samples.shape)}")
     write_atomically(path, encode_audio(Path(path).suffix, samples, sample_rate))
 
 
-def encode_audio(suffix: str, samples: NDArray[np.int16], sample_rate: int) -> bytes:
-    """Return the bytes of a file of 16-bit mono.
+def encode_audio(suffix: str, samples: NDArray[np.int16], sample_rate: int, bitrate: int | None = None) -> bytes:
+    """Return the bytes of a file of 16 bits, or of Opus in Ogg.
+
+    Opus knows few rates and not more than two channels: audio of another rate is resampled to the next higher one, more
+    channels are averaged.
 
     Args:
-        suffix: .wav or .flac.
-        samples: int16 [samples].
+        suffix: .wav, .flac or .opus.
+        samples: int16 [samples] or [samples, channels].
         sample_rate: in Hz.
+        bitrate: of Opus, in bits per second; None leaves it to the encoder.
 
     Raises:
-        ValueError: `samples` is not one channel of int16.
+        ValueError: `samples` is not int16 of one or two dimensions.
     """
-    if samples.dtype != np.int16 or samples.ndim != 1:
-        raise ValueError(f"expected int16 [samples], found {samples.dtype} {list(samples.shape)}")
+    if samples.dtype != np.int16 or samples.ndim not in (1, 2):
+        raise ValueError(
+            f"expected int16 [samples] or [samples, channels], found {samples.dtype} {list(samples.shape)}"
+        )
     file = BytesIO()
-    soundfile.write(file, samples, sample_rate, format=suffix.removeprefix(".").upper(), subtype="PCM_16")
+    if suffix != ".opus":
+        soundfile.write(file, samples, sample_rate, format=suffix.removeprefix(".").upper(), subtype="PCM_16")
+        return file.getvalue()
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    if n_channels > 2:
+        samples, n_channels = _quantize(samples.mean(axis=1, dtype=np.float32) / np.float32(32768)), 1
+    rate = opus_rate(sample_rate)
+    if rate != sample_rate:
+        samples = soxr.resample(samples, sample_rate, rate, quality="HQ")
+    least, most = _OPUS_BITRATES
+    level = None if bitrate is None else min(1.0, max(0.0, (most - bitrate / n_channels) / (most - least)))
+    soundfile.write(file, samples, rate, format="OGG", subtype="OPUS", compression_level=level)
     return file.getvalue()
+
+
+def opus_rate(sample_rate: int) -> int:
+    """Return the rate in Hz at which `encode_audio` stores audio of some rate as Opus."""
+    return next((rate for rate in OPUS_RATES if rate >= sample_rate), OPUS_RATES[-1])
 
 
 @contextmanager

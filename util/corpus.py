@@ -113,15 +113,15 @@ def parse_csv(path: str | Path, content: str) -> list[Utterance]:
     return utterances
 
 
-def write_csv(path: str | Path, utterances: Sequence[Utterance]) -> None:
+def write_csv(path: str | Path, utterances: Sequence[Utterance], relative: bool = True) -> None:
     """Write utterances as a CSV that `read_csv` reads back, atomically (UTF-8, LF).
 
-    Names of files inside the CSV's folder are written relative to it, others absolute.
+    Names of files inside the CSV's folder are written relative to it unless `relative` is false, others absolute.
 
     Raises:
         DataError: the file cannot be written.
     """
-    folder = os.path.join(os.path.dirname(os.path.abspath(path)), "")  # noqa: PTH100, PTH118, PTH120
+    folder = os.path.join(os.path.dirname(os.path.abspath(path)), "") if relative else ""  # noqa: PTH100, PTH118, PTH120
     others = list(dict.fromkeys(name for u in utterances for name, _ in u.extra))
     _write_rows(
         path,

@@ -273,10 +273,8 @@ def first_recordings(
     corpora: Sequence[Corpus], count: int, seconds: int, default: Path, features: FeatureSet
 ) -> dict[str, NDArray[np.int16]]:
     """Read the beginnings of the first recordings of sets, int16 [samples] by path; `default` where there are none."""
-    recordings = [sample.utterance.audio for corpus in corpora for sample in corpus.samples[:count]][:count] or [
-        default
-    ]
-    return {str(audio): read_recording(audio, features)[: seconds * features.sample_rate] for audio in recordings}
+    heard = [sample.utterance.audio for corpus in corpora for sample in corpus.samples[:count]][:count] or [default]
+    return {str(audio): read_recording(audio, features)[: seconds * features.sample_rate] for audio in heard}
 
 
 def read_recording(audio: Audio, features: FeatureSet) -> NDArray[np.int16]:

@@ -160,6 +160,14 @@ class ShardWriter:
     def __exit__(self, *_: object) -> None:
         self._tar.close()
 
+    def include(self, path: Path) -> None:
+        """Add a file under its own name.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self._tar.add(path, arcname=path.name, recursive=False)
+
     def add(self, key: str, suffix: str, audio: bytes, transcript: str | None, extra: dict[str, str]) -> None:
         """Write KEY and its audio, KEY.txt where there is a transcript, and KEY.json where there is more to tell."""
         files = {suffix: audio}

@@ -6,7 +6,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from util.audio_faults import cut_short
 from util.opus import to_ogg
@@ -37,7 +37,7 @@ class Stored:
 Audio = str | Path | Stored  # a recording: a file, or stored in one
 
 
-def open_audio(audio: Audio) -> IO[bytes]:
+def open_audio(audio: Audio) -> io.BufferedIOBase:
     """Open a recording for reading as a file of audio; Opus in Mozilla's wrapping comes in Ogg.
 
     Raises:
