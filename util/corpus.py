@@ -15,7 +15,7 @@ from util.files import read_utf8, write_atomically
 from util.stored import Audio, Stored
 
 _COLUMNS = ("wav_filename", "wav_filesize", "transcript")
-_EXPECTED = f"a CSV with the header {','.join(_COLUMNS)}"
+EXPECTED = f"a CSV with the header {','.join(_COLUMNS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ def read_csv(path: str | Path) -> list[Utterance]:
             wav_filename, or a row has too few or many fields, no file name, or a size that is not
             a number; the message has the file and line.
     """
-    return parse_csv(path, read_utf8(path, _EXPECTED))
+    return parse_csv(path, read_utf8(path, EXPECTED))
 
 
 def parse_csv(path: str | Path, content: str) -> list[Utterance]:
     """Read the rows of a CSV of which the content is known; see `read_csv`."""
     if not content.strip():
-        raise DataError(f"{path} is empty, expected {_EXPECTED}")
+        raise DataError(f"{path} is empty, expected {EXPECTED}")
     header, rows = _parse(path, content)
     wav = header.index("wav_filename")
     size, text = (header.index(name) if name in header else None for name in _COLUMNS[1:])

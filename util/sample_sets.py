@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from util.corpus import Utterance, read_csv
+from util.corpus import EXPECTED, Utterance, read_csv
 from util.errors import DataError
 from util.sdb import MAGIC, read_sdb
 from util.shards import is_tar, read_tar
@@ -33,21 +33,22 @@ def read_set(path: str | Path) -> list[Utterance]:
 
 
 def kind_of(path: str | Path) -> str:
-    """Return "SDB", "tar" or "CSV"; the last one of all that is not one of the others, and where there is no file.
+    """Return "SDB", "tar" or "CSV"; the last one of all that is not one of the others.
 
     Raises:
-        DataError: it is compressed, or a pattern that the shell has left as it is.
+        DataError: it cannot be read, or is compressed.
     """
     try:
         with Path(path).open("rb") as file:
             head = file.read(512)
-    except OSError:
+    except OSError as error:
         if any(character in str(path) for character in "{*?["):
             raise DataError(
                 f"cannot read {path}: there is no file of that name; name every file, separated by commas, or let the "
                 f"shell do it: $(printf ,%s {path} | cut -c2-)"
             ) from None
-        return "CSV"  # whose reader tells what is wrong
+        reason = "it is a folder" if Path(path).is_dir() else error.strerror
+        raise DataError(f"cannot read {path}: {reason}; expected {EXPECTED}, or an SDB or tar file") from None
     for magic, name in _PACKED.items():
         if head.startswith(magic):
             raise DataError(f"{path} is compressed ({name}), expected CSV, SDB or a plain tar file; decompress it")

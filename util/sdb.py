@@ -37,79 +37,95 @@ def read_sdb(path: str | Path) -> list[Utterance]:
         DataError: it is cut short or damaged, or has no column of audio.
     """
     with Path(path).open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
+        return _Reader(path, file).read_all()
+
+
+class _Reader:
+    """Reads a database, and says of what is wrong in which."""
+
+    def __init__(self, path: str | Path, file: IO[bytes]):
+        self._source, self._path, self._file = str(path), os.path.abspath(path), file  # noqa: PTH100
+        self._size = file.seek(0, os.SEEK_END)
         file.seek(len(MAGIC))
-        schema = _read_schema(path, file, size)
-        begin = file.tell()
-        chunk, count = _TWO_LONGS.unpack(_take(path, file, _TWO_LONGS.size))
-        index = begin + _LONG.size + chunk
-        if chunk == 0 or index + _TWO_LONGS.size > size:
-            raise _cut(path, "the index at its end is missing")
-        file.seek(index)
-        length, indexed = _TWO_LONGS.unpack(file.read(_TWO_LONGS.size))
-        if indexed != count or length != (count + 1) * _LONG.size:
-            raise _cut(path, f"it has {count} samples and its index {indexed}")
-        offsets = struct.unpack(f">{count}Q", _take(path, file, count * _LONG.size))
-        return [_read_sample(path, file, schema, i, (offset, index)) for i, offset in enumerate(offsets)]
+        self._schema = self._read_schema()
+
+    def read_all(self) -> list[Utterance]:
+        begin = self._file.tell()
+        length, count = _TWO_LONGS.unpack(self._take(_TWO_LONGS.size))
+        index = begin + _LONG.size + length
+        if length == 0 or index + _TWO_LONGS.size > self._size:
+            raise self._cut("the index at its end is missing")
+        self._file.seek(index)
+        index_length, indexed = _TWO_LONGS.unpack(self._take(_TWO_LONGS.size))
+        if indexed != count or index_length != (count + 1) * _LONG.size:
+            raise self._cut(f"it has {count} samples and its index {indexed}")
+        if index + _LONG.size + index_length > self._size:
+            raise self._cut("the index at its end is not whole")
+        offsets = struct.unpack(f">{count}Q", self._take(count * _LONG.size))
+        return [self._read_sample(number, offset, index) for number, offset in enumerate(offsets)]
+
+    def _read_schema(self) -> list[tuple[str, str]]:
+        """Return content and mime type of the columns."""
+        (length,) = _LONG.unpack(self._take(_LONG.size))
+        if length > self._size:
+            raise self._cut("its header does not end within it")
+        try:
+            columns = json.loads(self._take(length))["schema"]
+            schema = [(str(column["content"]), str(column["mime-type"])) for column in columns]
+        except (ValueError, KeyError, TypeError):
+            raise self._cut("its header names no columns") from None
+        if not any(_is_speech(column) for column in schema):
+            found = ", ".join(f"{content} ({mime})" for content, mime in schema) or "none"
+            raise DataError(f"{self._source} has no column of speech that is audio, found {found}; make it again")
+        return schema
+
+    def _read_sample(self, number: int, offset: int, limit: int) -> Utterance:
+        """Read the sample at an offset, which ends before a limit, but not its audio."""
+        if offset + _INT.size > limit:
+            raise self._cut(f"sample {number} begins behind the last one")
+        self._file.seek(offset)
+        end = offset + _INT.size + _INT.unpack(self._take(_INT.size))[0]
+        if end > limit:
+            raise self._cut(f"sample {number} does not end before the index")
+        stored, texts = None, {}
+        for column in self._schema:
+            (length,) = _INT.unpack(self._take(_INT.size))
+            at = self._file.tell()
+            if at + length > end:
+                raise self._cut(f"the columns of sample {number} are longer than it")
+            content, mime = column
+            if mime == _TEXT:
+                texts[content] = self._decode(self._take(length), f"the {content} of sample {number}")
+            elif stored is None and _is_speech(column):
+                stored = Stored(self._path, f"#{number}", at, length, mime == MOZILLA_OPUS)
+            self._file.seek(at + length)
+        assert stored  # the schema has it
+        transcript = unicodedata.normalize("NFC", texts.pop("transcript", "")).strip()
+        return Utterance(
+            stored.name, str(stored), stored.size, transcript, self._source, number, tuple(texts.items()), stored
+        )  # fmt: skip
+
+    def _decode(self, data: bytes, what: str) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise self._cut(f"{what} is not UTF-8") from None
+
+    def _take(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if len(data) < size:
+            raise self._cut(f"it ends at byte {self._size}, in the middle of a number or text")
+        return data
+
+    def _cut(self, proof: str) -> DataError:
+        return DataError(
+            f"{self._source} is a sample database that is cut short or damaged: {proof}; copy or make it again"
+        )
 
 
-def _read_schema(path: str | Path, file: IO[bytes], size: int) -> list[tuple[str, str]]:
-    """Return content and mime type of the columns; the first one of audio is called "speech", and no other."""
-    (length,) = _LONG.unpack(_take(path, file, _LONG.size))
-    if length > size:
-        raise _cut(path, "its header does not end within it")
-    try:
-        columns = [
-            (str(column["content"]), str(column["mime-type"]))
-            for column in json.loads(_take(path, file, length))["schema"]
-        ]
-    except (ValueError, KeyError, TypeError):
-        raise _cut(path, "its header names no columns") from None
-    if not any(content == "speech" and mime.startswith(_AUDIO) for content, mime in columns):
-        found = ", ".join(f"{content} ({mime})" for content, mime in columns) or "none"
-        raise DataError(f"{path} has no column of speech that is audio, found {found}; make it again")
-    return columns
-
-
-def _read_sample(
-    path: str | Path, file: IO[bytes], schema: Sequence[tuple[str, str]], number: int, span: tuple[int, int]
-) -> Utterance:
-    """Read a sample between two positions, but not its audio."""
-    at, limit = span
-    file.seek(at)
-    end = at + _INT.size + _INT.unpack(_take(path, file, _INT.size))[0]
-    if end > limit:
-        raise _cut(path, f"sample {number} does not end before the index")
-    stored, texts = None, {}
-    for content, mime in schema:
-        (length,) = _INT.unpack(_take(path, file, _INT.size))
-        at = file.tell()
-        if at + length > end:
-            raise _cut(path, f"the columns of sample {number} are longer than it")
-        if content == "speech" and stored is None and mime.startswith(_AUDIO):
-            stored = Stored(os.path.abspath(path), f"#{number}", at, length, mime == MOZILLA_OPUS)  # noqa: PTH100
-        elif mime == _TEXT:
-            try:
-                texts[content] = file.read(length).decode()
-            except UnicodeDecodeError:
-                raise _cut(path, f"the {content} of sample {number} is not UTF-8") from None
-        file.seek(at + length)
-    assert stored
-    transcript = unicodedata.normalize("NFC", texts.pop("transcript", "")).strip()
-    return Utterance(
-        stored.name, str(stored), stored.size, transcript, str(path), number, tuple(texts.items()), stored
-    )  # fmt: skip
-
-
-def _take(path: str | Path, file: IO[bytes], size: int) -> bytes:
-    data = file.read(size)
-    if len(data) < size:
-        raise _cut(path, f"it ends at byte {file.tell()}, in the middle of a number or text")
-    return data
-
-
-def _cut(path: str | Path, proof: str) -> DataError:
-    return DataError(f"{path} is a sample database that is cut short or damaged: {proof}; copy or make it again")
+def _is_speech(column: tuple[str, str]) -> bool:
+    content, mime = column
+    return content == "speech" and mime.startswith(_AUDIO)
 
 
 class SdbWriter:

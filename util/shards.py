@@ -10,6 +10,7 @@ import io
 import json
 import os
 import posixpath
+import sys
 import tarfile
 import unicodedata
 from collections.abc import Iterator
@@ -44,10 +45,10 @@ def read_tar(path: str | Path) -> list[Utterance]:
     """
     try:
         with tarfile.open(path, "r:") as tar:
-            members = {_tidy(member.name): member for member in tar if member.isreg()}
+            members = {posixpath.normpath(member.name): member for member in tar if member.isreg()}
             _check_end(path, tar)
             members = {name: one for name, one in members.items() if not posixpath.basename(name).startswith(".")}
-            tables = [name for name in members if name.lower().endswith(".csv") and "/" not in name]
+            tables = [name for name, one in members.items() if name.lower().endswith(".csv") and _is_table(tar, one)]
             if len(tables) > 1:
                 raise DataError(f"{path} has {len(tables)} CSV files ({', '.join(tables)}), expected one; unpack it")
             if tables:
@@ -57,19 +58,18 @@ def read_tar(path: str | Path) -> list[Utterance]:
         raise _cut(path, str(error)) from None
 
 
-def _tidy(name: str) -> str:
-    return posixpath.normpath(name)
-
-
 def _check_end(path: str | Path, tar: tarfile.TarFile) -> None:
     """Make sure that the end is there: without it the library is silent."""
-    end = tar.offset  # of the last member, or behind the block that ends the file
+    end = tar.offset  # behind the last member
     with Path(path).open("rb") as raw:
-        size = raw.seek(0, os.SEEK_END)
-        raw.seek(max(0, end - _BLOCK))
-        blocks = raw.read(2 * _BLOCK)
-    if end > size or bytes(_BLOCK) not in (blocks[:_BLOCK], blocks[_BLOCK:]):
-        raise _cut(path, f"its end mark is missing, at byte {min(end, size)}")
+        raw.seek(end)
+        block = raw.read(_BLOCK)
+    if block != bytes(_BLOCK):
+        raise _cut(path, f"neither another file nor the end mark is at byte {end}")
+
+
+def _is_table(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
+    return b"wav_filename" in _read(tar, member).partition(b"\n")[0]
 
 
 def _follow_table(
@@ -77,7 +77,7 @@ def _follow_table(
 ) -> Iterator[Utterance]:
     """Yield what the rows of a CSV in a tar file name."""
     for row in parse_csv(f"{path}:{table}", _decode(f"{path}:{table}", _read(tar, members[table]))):
-        name = _tidy(row.wav_filename)
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(table), row.wav_filename))
         member = members.get(name)
         if not member:
             raise DataError(f"{path}:{table}:{row.line}: {row.wav_filename} is not in {path}; add it or remove the row")
@@ -108,15 +108,15 @@ def _pair(path: str | Path, members: dict[str, tarfile.TarInfo], tar: tarfile.Ta
 def _stored(
     path: str | Path, name: str, member: tarfile.TarInfo, line: int, transcript: str, extra: tuple[tuple[str, str], ...]
 ) -> Utterance:
-    stored = Stored(os.path.abspath(path), f":{name}", member.offset_data, member.size)  # noqa: PTH100
+    stored = Stored(sys.intern(os.path.abspath(path)), f":{name}", member.offset_data, member.size)  # noqa: PTH100
     text = unicodedata.normalize("NFC", transcript).strip()
     return Utterance(stored.name, str(stored), stored.size, text, str(path), line, extra, stored)
 
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    assert file
-    return file.read()
+    assert tar.fileobj
+    tar.fileobj.seek(member.offset_data)
+    return tar.fileobj.read(member.size)
 
 
 def _decode(name: str, data: bytes) -> str:
