@@ -25,6 +25,7 @@ setup(
     py_modules=[],
     install_requires=[
         "absl-py>=2.1",
+        "av>=14.0",
         "numpy>=2.1",
         "optuna>=4.0",
         "pandas>=2.3",

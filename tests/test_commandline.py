@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from absl import flags
 
-from util.commandline import ALIASES, RETIRED, RETIRED_SWITCHES, FlagTable, join_switch_values, report_errors
+from util.commandline import (
+    ALIASES,
+    RETIRED,
+    RETIRED_SWITCHES,
+    FlagTable,
+    join_switch_values,
+    repeat_flags,
+    report_errors,
+)
 from util.errors import DataError, UsageError
 from util.progress import Console
 
@@ -87,6 +95,13 @@ def test_only_switches_take_the_word_behind_them():
     joined = "p --name true --switch=false false --switch=true true --switch x -switch=true"
     assert join_switch_values(line.split(), {"switch"}) == joined.split()
     assert parse("--scorer_path", "true", "--shuffle")["scorer_path"] == "true"
+
+
+def test_a_flag_with_several_values_takes_the_words_behind_them():
+    line = "p --add a b --add=c d e --name x y --add f --shuffle g"
+    single = "p --add a --add=b --add=c --add=d --add=e --name x y --add f --shuffle g"
+    assert repeat_flags(line.split(), {"add"}) == single.split()
+    assert repeat_flags(["p", "--add"], {"add"}) == ["p", "--add"], "a value is missing, absl says so"
 
 
 def test_aliases():

@@ -99,6 +99,7 @@ class FlagTable:
         self._absl, self._values, self._about = absl_flags, absl_flags.FLAGS, about
         self._sections: dict[str, list[str]] = {}
         self._pending: dict[str, str] = {}
+        self._repeated: set[str] = set()
 
     def section(self, title: str) -> None:
         """Begin a section of the help text."""
@@ -107,6 +108,8 @@ class FlagTable:
     def define(self, kind: str, name: str, default: Any, *text: Any, **limits: Any) -> None:
         """Define a flag in the present section; arguments as of absl's DEFINE_`kind`."""
         getattr(self._absl, f"DEFINE_{kind}")(name, default, *text, **limits)
+        if kind == "multi_string":
+            self._repeated.add(name)
         self._sections[list(self._sections)[-1]].append(name)
 
     def await_feature(self, feature: str, **defaults: Any) -> None:
@@ -136,6 +139,7 @@ class FlagTable:
         switches = {name for name in self._values if self._values[name].boolean}
         try:
             arguments = join_switch_values(self._values.read_flags_from_files(list(argv)), switches)
+            arguments = repeat_flags(arguments, self._repeated)
             if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull"} & set(arguments):
                 return False
             surplus = self._values(arguments)[1:]
@@ -196,6 +200,29 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
         else:
             joined.append(argument)
     return joined
+
+
+def repeat_flags(arguments: Sequence[str], repeated: Collection[str]) -> list[str]:
+    """Turn `--flag a b`, as Coqui STT has it, into `--flag a --flag=b` for flags that can be given several times.
+
+    Args:
+        arguments: the command line.
+        repeated: names of these flags.
+    """
+    single: list[str] = []
+    flag = ""  # whose value has been seen, while nothing but words follow
+    for argument in arguments:
+        previous = single[-1] if single else ""
+        if argument.startswith("-"):
+            name, equals, _ = argument.lstrip("-").partition("=")
+            flag = name if name in repeated and equals else ""
+            single.append(argument)
+        elif previous.startswith("-") and previous.lstrip("-") in repeated:
+            flag = previous.lstrip("-")
+            single.append(argument)
+        else:
+            single.append(f"--{flag}={argument}" if flag else argument)
+    return single
 
 
 def _plainly(message: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from util import tf
 from util.audio import AudioInfo, read_audio, read_info
+from util.augmentation import Change
 from util.corpus import Fault, Utterance, summarize_faults, write_faults
 from util.data_check import Overlap, Sample, check, find_leaks
 from util.errors import AudioError, DataError
@@ -47,6 +48,7 @@ class Batch:
         n_samples: int32 [batch].
         labels: int32 [batch, labels].
         label_len: int32 [batch].
+        numbers: float32 [batch, numbers], what the graph augments each utterance by; most batches have none.
         errors: a sentence for each utterance that could not be read and is not in the batch.
         waited_s: seconds for which the batch was waited for.
     """
@@ -56,19 +58,20 @@ class Batch:
     n_samples: NDArray[np.int32]
     labels: NDArray[np.int32]
     label_len: NDArray[np.int32]
+    numbers: NDArray[np.float32]
     errors: list[str]
     waited_s: float = 0.0
 
     @property
     def tensors(self) -> tuple[NDArray[Any], ...]:
-        """What the steps of a model take: samples, n_samples, labels, label_len.
+        """What the steps of a model take: samples, n_samples, labels, label_len, numbers.
 
         For an empty batch that is silence with a transcript far too long for it, whose loss is therefore infinite and
         counts nowhere: no step has to know of empty batches.
         """
         if not self.members:
-            return SILENCE
-        return self.samples, self.n_samples, self.labels, self.label_len
+            return *SILENCE, np.zeros([1, self.numbers.shape[1]], np.float32)
+        return self.samples, self.n_samples, self.labels, self.label_len, self.numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Corpus:
 def batch_types() -> tuple[Any, ...]:
     """Return the types (TensorSpec) of `Batch.tensors`."""
     table, row = [None, None], [None]
-    kinds = (table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32)
+    kinds = (table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32), (table, tf.float32)
     return tuple(tf.TensorSpec(shape, kind) for shape, kind in kinds)
 
 
@@ -239,7 +242,9 @@ def _info_or_error(utterance: Utterance) -> AudioInfo | AudioError:
         return error
 
 
-def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console) -> Iterator[Batch]:
+def read_batches(
+    corpus: Corpus, plan: Iterable[Sequence[int]], console: Console, change: Change | None = None
+) -> Iterator[Batch]:
     """Read the batches of a plan in order, a few ahead of the one in use.
 
     A file that has become unreadable since the check is named and left out of its batch; a batch of
@@ -249,11 +254,12 @@ def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console
         corpus: the set.
         plan: positions in it, batch by batch.
         console: told of unreadable files.
+        change: how utterances are augmented, if they are.
     """
     plan = iter(plan)
     with ThreadPoolExecutor(BATCHES_AHEAD) as pool:
         ahead = collections.deque(
-            pool.submit(read_batch, corpus, members) for members in itertools.islice(plan, BATCHES_AHEAD)
+            pool.submit(read_batch, corpus, members, change) for members in itertools.islice(plan, BATCHES_AHEAD)
         )
         try:
             while ahead:
@@ -264,7 +270,9 @@ def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console
                     console.warn(f"{error}. It is left out of its batch.")
                 yield batch
                 for members in itertools.islice(plan, 1):
-                    ahead.append(pool.submit(read_batch, corpus, members))
+                    ahead.append(pool.submit(read_batch, corpus, members, change))
+            if change:
+                change.tell_costs(console)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -289,18 +297,26 @@ def read_recording(audio: Audio, features: FeatureSet) -> NDArray[np.int16]:
     return samples
 
 
-def read_batch(corpus: Corpus, members: Sequence[int]) -> Batch:
-    """Read and pad one batch; see `read_batches`."""
-    audio, readable, errors = [], [], []
+def read_batch(corpus: Corpus, members: Sequence[int], change: Change | None = None) -> Batch:
+    """Read, augment and pad one batch; see `read_batches`."""
+    audio: list[NDArray[np.int16]] = []
+    readable: list[int] = []
+    errors: list[str] = []
+    numbers = np.zeros([len(members), change.n_numbers if change else 0], np.float32)
     for member in members:
-        utterance = corpus.samples[member].utterance
+        sample = corpus.samples[member]
         try:
-            audio.append(read_audio(utterance.audio, corpus.sample_rate))
-            readable.append(member)
+            samples = read_audio(sample.utterance.audio, corpus.sample_rate)
+            if change:
+                samples, numbers[len(readable)] = change(member, samples, sample.labels)
         except AudioError as error:
-            errors.append(f"{utterance.place}: {error}")
+            errors.append(f"{sample.utterance.place}: {error}")
+        else:
+            audio.append(samples)
+            readable.append(member)
     labels = [corpus.samples[member].labels for member in readable]
-    return Batch(readable, *_padded(audio, np.int16), *_padded(labels, np.int32), errors)
+    padded = *_padded(audio, np.int16), *_padded(labels, np.int32)
+    return Batch(readable, *padded, numbers[: len(readable)], errors)
 
 
 def _padded(rows: Sequence[NDArray[Any]], dtype: type) -> tuple[NDArray[Any], NDArray[np.int32]]:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,11 @@ def check_log_pattern(pattern: str) -> None:
         raise UsageError(
             f"--wer_log_pattern '{pattern}' does not take date, set and WER as '%s %s %s' does: {error}."
         ) from error
+
+
+def format_log(pattern: str, name: str, wer: float) -> str:
+    """Return the line of --wer_log_pattern for a set that has just been tested."""
+    return pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", name, wer)
 
 
 def samples_to_json(samples: Iterable[Sample]) -> list[dict[str, Any]]:
