@@ -21,7 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 try:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from util.audio import read_info
+    from util.sample_augmenter import SampleAugmenter
     from util.set_writer import SUFFIXES, Form, check_target, write_set
 except ModuleNotFoundError as error:
     sys.exit(f"data_set_tool.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
@@ -68,6 +72,10 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="add a file to the tar file; repeatable",
     )
+    add("--augment", metavar="NAME[KEY=VALUE,...]", action="append", default=[],
+        help="change the samples, as in training; several times")  # fmt: skip
+    add("--clock", metavar="C", type=float, default=0.5, help="how much of the training is done, 0 to 1 (%(default)s)")
+    add("--random_seed", metavar="SEED", type=int, default=4568, help="everything random comes from it (%(default)s)")
     add("--shard_size", metavar="N", type=int, default=0, help="begin another file after so many samples")
     add("--sort", choices=SORTS, default="length", help="shortest first, smallest first, or as they come (%(default)s)")
     add("--reverse", action="store_true", help="turn that order round")
@@ -90,21 +98,29 @@ def run(options: argparse.Namespace, console: Console) -> None:
     form = Form(audio_type, options.bitrate, not options.unlabeled, options.absolute_paths, options.shard_size,
                 options.include)  # fmt: skip
     check_target(Path(target), sources, form)
+    augment = SampleAugmenter(options.augment, options.random_seed, options.clock)
     utterances = [utterance for source in sources for utterance in read_set(source)]
     if form.labeled and not any(utterance.transcript for utterance in utterances):
         raise DataError(f"{', '.join(sources)}: there is no transcript; give --unlabeled if that is meant")
     known = list(measure(utterances, console))
     chosen = choose(known, options)
     left_out: list[AudioError] = []
+    seconds = dict(enumerate(one.duration_s for one in chosen))
     with console.track(f"Writing {target}", len(chosen)) as tracker:
 
         def tell(error: AudioError | None) -> None:
             left_out.extend([error] if error else [])
             tracker.advance()
 
-        paths = write_set(Path(target), [one.utterance for one in chosen], form, options.workers, tell)
+        def change(number: int, samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
+            changed = augment(chosen[number].utterance, number, samples, rate)
+            seconds[number] = len(changed) / rate
+            return changed
+
+        rows = [one.utterance for one in chosen]
+        paths = write_set(Path(target), rows, form, options.workers, tell, change if options.augment else None)
     warn(left_out, console)
-    hours = sum(one.duration_s for one in chosen) / 3600
+    hours = sum(seconds.values()) / 3600
     files = f"{paths[0]} to {paths[-1].name}" if len(paths) > 1 else target
     print(f"{files}: {len(chosen) - len(left_out)} utterances, {hours:.2f} h")
 

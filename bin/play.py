@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 try:
-    from util.audio import encode_audio, read_info, read_stored
+    from util.audio import encode_audio, read_audio, read_info, read_stored
+    from util.sample_augmenter import SampleAugmenter
 except ModuleNotFoundError as error:
     sys.exit(f"play.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.audio_faults import ENDINGS
@@ -63,7 +64,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--start", metavar="N", type=int, default=0, help="position of the first, from 0; -1 is the last one")
     add("--number", metavar="N", type=int, default=-1, help="how many (-1: all that follow)")
     add("--random", action="store_true", help="shuffle them first")
-    add("--random_seed", metavar="SEED", type=int, default=4568, help="decides their random order (%(default)s)")
+    add("--random_seed", metavar="SEED", type=int, default=4568, help="everything random comes from it (%(default)s)")
+    add("--augment", metavar="NAME[KEY=VALUE,...]", action="append", default=[],
+        help="change the sound, as in training; several times")  # fmt: skip
+    add("--clock", metavar="C", type=float, default=0.5, help="how much of the training is done, 0 to 1 (%(default)s)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list only")
     what.add_argument("--pipe", action="store_true", help="write one as a WAV file to standard output instead")
@@ -76,6 +80,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     chosen = choose(read(options.source), options)
     if options.pipe and len(chosen) != 1:
         raise UsageError(f"--pipe writes one recording, and {len(chosen)} are chosen: give --start N --number 1.")
+    augment = SampleAugmenter(options.augment, options.random_seed, options.clock)
     player = [] if options.list or options.pipe else find_player()
     status = 0
     for number, utterance in chosen:
@@ -83,7 +88,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
             if not options.quiet:
                 show(number, utterance, sys.stderr if options.pipe else sys.stdout)
             if not options.list:
-                sound = encode_audio(".wav", *read_stored(utterance.audio))
+                samples, rate = read_stored(utterance.audio)
+                if options.augment:
+                    samples = augment(utterance, number, read_audio(utterance.audio, rate), rate)
+                sound = encode_audio(".wav", samples, rate)
                 sys.stdout.buffer.write(sound) if options.pipe else play(sound, player)
         except AudioError as error:
             console.warn(f"{error}.")

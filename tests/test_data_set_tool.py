@@ -240,6 +240,50 @@ def test_playing_plays(tmp_path: Path):
     assert "no program to play with was found (aplay, afplay," in done.stderr
 
 
+def test_augmenting(tmp_path: Path):
+    write_corpus(tmp_path, "a", TEXTS)
+    soundfile.write(tmp_path / "a0.wav", np.stack([speak("a cat", 8000)] * 2, 1), 8000)
+    options = (
+        "--augment",
+        "speed[factor=0.5]",
+        "--augment",
+        "volume[dbfs=-10:-30]",
+        "--sort",
+        "none",
+        "--audio-type",
+        "wav",
+    )
+    tool(tmp_path, "a.csv", "b.sdb", *options)
+    for row, rate in zip(read_set(tmp_path / "b.sdb"), [8000, 16000, 16000], strict=True):
+        samples, found = read_stored(row.audio)
+        assert (found, samples.shape) == (rate, (len(row.transcript) * 2 * rate * 8 // 100, 1))
+        peak = 20 * np.log10(np.abs(samples).max() / 32768) + 3.0103  # as 0.9.3 counts: a sine at full scale has 3.0103
+        assert peak == pytest.approx(-20, abs=0.1)  # at half of the training
+    noisy = "--augment", "add[stddev=0.1,domain=signal]", "--sort", "none", "--audio-type", "wav"
+    for name, more in (("c", []), ("d", []), ("e", ["--random_seed", "1"])):
+        tool(tmp_path, "a.csv", f"{name}.sdb", *noisy, *more)
+    c, d, e = [(tmp_path / f"{name}.sdb").read_bytes() for name in "cde"]
+    assert c == d != e
+    command = [
+        sys.executable,
+        ROOT / "bin" / "play.py",
+        "a2.wav",
+        "--pipe",
+        "--quiet",
+        "--augment",
+        "speed[factor=0.5]",
+    ]
+    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert len(piped.stdout) == 44 + 2 * 2 * len(speak(TEXTS[2]))
+
+
+def test_augmenting_refuses_what_is_for_training_only(tmp_path: Path):
+    write_corpus(tmp_path, "a", TEXTS)
+    message = refused(tmp_path, "a.csv", "b.sdb", "--augment", "pitch")
+    assert message.startswith("--augment 'pitch' changes the spectrogram, which training computes, not the samples")
+    assert "--clock is 2, expected a part" in refused(tmp_path, "a.csv", "b.sdb", "--augment", "reverb", "--clock", 2)
+
+
 def test_playing_refuses_what_it_cannot(tmp_path: Path):
     write_corpus(tmp_path, "a", TEXTS)
     for options, words in (
