@@ -25,7 +25,7 @@ LEVELS = (
     {"sdb", "shards"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
     | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"}
-    | {"sample_sets"},
+    | {"sample_sets", "preview"},
     {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check", "spectral", "effects"},
     {"feeding", "augmenter", "export", "importing", "survey", "set_writer"},
     {"sample_augmenter", "rehearsal", "scoring", "verified_export", "data_report", "data_fix"},

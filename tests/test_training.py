@@ -286,17 +286,8 @@ def test_an_augmented_run_resumes_exactly(deepspeech: Program, tmp_path: Path, c
 
 def test_only_training_batches_are_augmented(deepspeech: Program, csvs: Csvs, tmp_path: Path):
     """And with the learning rate 0 the loss of training alone can differ."""
-    files = (
-        "--train_files",
-        csvs.train,
-        "--dev_files",
-        csvs.dev,
-        "--metrics_files",
-        csvs.test,
-        "--test_files",
-        csvs.test,
-    )
-    flags = [*files, "--learning_rate=0", "--dropout_rate=0", "--epochs=1"]
+    files = "--train_files", csvs.train, "--dev_files", csvs.dev, "--metrics_files", csvs.test
+    flags = [*files, "--test_files", csvs.test, "--learning_rate=0", "--dropout_rate=0", "--epochs=1"]
     augment = "--augment", "volume[dbfs=-40]", "reverb", "frequency_mask[n=9]", "tempo", "add"
     runs = together(deepspeech, [*flags, "--checkpoint_dir=plain"], [*flags, "--checkpoint_dir=augmented", *augment])
     events = {name: [read_events(tmp_path / folder, name) for folder in ("plain", "augmented")]

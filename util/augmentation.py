@@ -70,6 +70,10 @@ class Range:
         """The greatest value that can be drawn."""
         return self._kind(max(self.start, self.end) + self.radius)
 
+    def is_ever_other_than(self, value: float) -> bool:
+        """Whether anything but `value` can be drawn."""
+        return (self.low, self.high) != (value, value)
+
     def _kind(self, value: float) -> float:
         return round(value) if self.whole else value
 
@@ -100,7 +104,6 @@ class Kind:
     needs_source: bool = False
 
 
-_ANYWHERE = SIGNAL, SPECTROGRAM, FEATURES
 _FACTOR = 0.1, 10.0
 KINDS = {
     "overlay": Kind((SAMPLE,), {"snr": _number(3, -100, 100), "layers": _count(1, 1, 100)}, True),
@@ -113,12 +116,12 @@ KINDS = {
     "pitch": Kind((SPECTROGRAM,), {"pitch": _number(1.075, *_FACTOR, radius=0.125)}),
     "tempo": Kind((SPECTROGRAM,), {"factor": _number(1.1, *_FACTOR), "max_time": _number(-1, -1, 1e7)}),
     "warp": Kind((SPECTROGRAM,), {"nt": _count(1, 1, 50), "nf": _count(1, 1, 50),
-                                  "wt": _number(0.1, 0, 0.45), "wf": _number(0, 0, 0.45)}),
+                                  "wt": _number(0.1, -10, 10), "wf": _number(0, -10, 10)}),
     "frequency_mask": Kind((SPECTROGRAM,), {"n": _count(3, 0, 50), "size": _count(2, 0, 40)}),
     "time_mask": Kind((SPECTROGRAM, SIGNAL, FEATURES), {"n": _count(3, 0, 50), "size": _number(10, 0, 60000)}),
     "dropout": Kind((SPECTROGRAM, SIGNAL, FEATURES), {"rate": _number(0.05, 0, 1)}),
-    "add": Kind((FEATURES, SIGNAL, SPECTROGRAM), {"stddev": _number(5, 0, 1e4)}),
-    "multiply": Kind((FEATURES, SIGNAL, SPECTROGRAM), {"stddev": _number(5, 0, 1e4)}),
+    "add": Kind((FEATURES, SIGNAL, SPECTROGRAM), {"stddev": _number(5, -1e4, 1e4)}),
+    "multiply": Kind((FEATURES, SIGNAL, SPECTROGRAM), {"stddev": _number(5, -1e4, 1e4)}),
 }  # fmt: skip
 _ALIASES = {"num_t": "nt", "num_f": "nf", "warp_t": "wt", "warp_f": "wf"}  # Coqui's names
 

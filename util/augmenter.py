@@ -97,6 +97,10 @@ class Augmenter:
         """Return how utterances become as long, and take as much work, as they can."""
         return EpochChange(self, 0, None)
 
+    def random(self, epoch: int, position: int, place: int) -> np.random.Generator:
+        """Return the Generator for what the augmentation at a place of the command line does to an utterance."""
+        return np.random.default_rng([self._seed, epoch, position, place])
+
     def augment(
         self, samples: Pcm, labels: Labels, epoch: int, position: int, clock: float | None
     ) -> tuple[Pcm, Numbers]:
@@ -119,7 +123,7 @@ class Augmenter:
         seconds: dict[str, float] = collections.defaultdict(float)
         for place, augmentation in self.augmentations:
             slot = next(slots) if augmentation.is_in_graph else None
-            random = np.random.default_rng([self._seed, epoch, position, place])
+            random = self.random(epoch, position, place)
             values = augmentation.draw(random, clock) if clock is not None else augmentation.longest()
             if values is None:
                 continue
@@ -202,28 +206,30 @@ class _Sound:
     """
 
     def __init__(self, pcm: Pcm, features: FeatureSet, needed: int):
-        self._pcm, self._features, self._effects = pcm, features, _effects()
-        self._samples = pcm.astype(np.float32) / np.float32(FULL_SCALE)
+        self._pcm, self._features = pcm, features
+        self._samples: NDArray[np.float32] | None = None  # from the first effect on
         self.needed, self.n_frames = needed, features.frames(len(pcm))
-        self._is_changed = False
 
     def apply(self, name: str, values: Mapping[str, Any], random: np.random.Generator) -> None:
         """Apply an effect; speed only as far as the utterance keeps the frames it needs."""
+        samples = self._samples
+        if samples is None:
+            samples = self._pcm.astype(np.float32) / np.float32(FULL_SCALE)
         if name == "speed":
-            values = {"factor": self._limit(values["factor"])}
-        self._samples = getattr(self._effects, name)(self._samples, self._features.sample_rate, random, **values)
-        self._is_changed, self.n_frames = True, self._features.frames(len(self._samples))
+            values = {"factor": self._limit(values["factor"], len(samples))}
+        self._samples = getattr(_effects(), name)(samples, self._features.sample_rate, random, **values)
+        self.n_frames = self._features.frames(len(self._samples))
 
-    def _limit(self, factor: float) -> float:
-        frames, n_samples = self._features.frames, len(self._samples)
-        if frames(self._effects.speed_length(n_samples, factor)) >= self.needed:
+    def _limit(self, factor: float, n_samples: int) -> float:
+        frames = self._features.frames
+        if frames(_effects().speed_length(n_samples, factor)) >= self.needed:
             return factor
         least = bisect.bisect_left(range(n_samples), self.needed, key=frames)
         return min(factor, max(1.0, n_samples / (least + 1)))  # one more: the length is rounded
 
     def pcm(self) -> Pcm:
         """Return int16 samples, exactly those of the beginning where nothing was applied."""
-        if not self._is_changed:
+        if self._samples is None:
             return self._pcm
         scaled = np.rint(self._samples * np.float32(FULL_SCALE))
         return np.asarray(scaled.clip(-FULL_SCALE, FULL_SCALE - 1), np.int16)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 
 from util.audio import AudioInfo, read_info, read_part, resampled_length
 from util.errors import DataError
@@ -29,6 +28,7 @@ Random = np.random.Generator
 FULL_SCALE_DBFS = 3.0103  # of the peak 1.0 in 0.9.3, where 0 dBFS is the mean power of a full-scale sine
 COMBS = (17, 19, 23, 29, 31)  # ratios of the echoes' delays: multiples of primes seldom meet
 _INAUDIBLE_DB = 100.0  # below the direct sound; later echoes are left out
+_LEAST_BLOCK = 4096  # samples that are convolved at a time
 
 _SETS = (".csv", ".sdb", ".tar")  # endings of what lists recordings or holds them
 ENDINGS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph"})
@@ -196,15 +196,14 @@ def reverb(samples: Samples, sample_rate: int, random: Random, delay: float, dec
         delay: of the first comb's echo, in ms; the others' are longer by the ratios of `COMBS`.
         decay: of every comb from one echo to the next, in dB.
     """
-    response = np.zeros(len(samples), np.float32)
-    response[0] = 1 + len(COMBS)  # the dry sound, and the beginning of every comb
+    steps = [max(1, round(delay / 1000 * sample_rate * prime / COMBS[0])) for prime in COMBS]
     n_echoes = math.ceil(_INAUDIBLE_DB / decay) if decay > 0 else len(samples)
-    for prime in COMBS:
-        step = max(1, round(delay / 1000 * sample_rate * prime / COMBS[0]))
-        echoes = np.arange(1, min(n_echoes, (len(samples) - 1) // step) + 1)
+    response = np.zeros(min(len(samples), n_echoes * steps[-1] + 1), np.float32)
+    response[0] = 1 + len(COMBS)  # the dry sound, and the beginning of every comb
+    for step in steps:
+        echoes = np.arange(1, min(n_echoes, (len(response) - 1) // step) + 1)
         response[echoes * step] += _ratio(-max(0.0, decay)) ** echoes
-    end = int(np.flatnonzero(response)[-1]) + 1
-    return _at_level(_convolve(samples, response[:end])[: len(samples)], samples)
+    return _at_level(_convolve(samples, response)[: len(samples)], samples)
 
 
 def rir(samples: Samples, sample_rate: int, random: Random, source: NoiseSource) -> Samples:
@@ -297,10 +296,26 @@ def multiply(samples: Samples, sample_rate: int, random: Random, stddev: float) 
 
 
 def _convolve(samples: Samples, response: Samples) -> Samples:
-    """Return the convolution, float32 [n + length of the response - 1], and zeros up to a length that is fast."""
-    size = next_fast_len(len(samples) + len(response) - 1, real=True)
-    convolved: Samples = irfft(rfft(samples, size) * rfft(response, size), size)
-    return convolved
+    """Return the convolution, float32 [n + length of the response - 1], and perhaps zeros behind it.
+
+    In blocks that are added where they overlap (Stockham 1966, doi:10.1145/1464182.1464209): transforms of one length
+    are computed side by side.
+    """
+    from scipy import fft  # noqa: PLC0415 - takes 0.3 s, for which --help shall not wait
+
+    n_samples, n_response = len(samples), len(response)
+    size = max(_LEAST_BLOCK, 1 << (2 * n_response - 1).bit_length())  # more than half of it are samples of a block
+    step = size - n_response + 1
+    if n_samples <= step:
+        size, step = fft.next_fast_len(n_samples + n_response - 1, real=True), n_samples
+    blocks = np.zeros([-(-n_samples // step), step], np.float32)
+    blocks.ravel()[:n_samples] = samples
+    convolved = fft.irfft(fft.rfft(blocks, size) * fft.rfft(response, size), size)
+    if len(blocks) == 1:
+        return np.asarray(convolved[0])
+    joined = np.pad(convolved[:, :step], ((0, 1), (0, 0)))
+    joined[1:, : size - step] += convolved[:, step:]
+    return np.asarray(joined.ravel())
 
 
 def _as_float(pcm: NDArray[np.int16]) -> Samples:
@@ -308,11 +323,11 @@ def _as_float(pcm: NDArray[np.int16]) -> Samples:
 
 
 def _rms(samples: Samples) -> float:
-    return math.sqrt(np.mean(np.square(samples), dtype=np.float64))
+    return math.sqrt(np.mean(np.square(samples)))
 
 
 def _peak(samples: Samples) -> float:
-    return float(np.max(np.abs(samples)))
+    return max(float(samples.max()), -float(samples.min()))
 
 
 def _ratio(decibels: float) -> float:

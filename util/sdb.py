@@ -1,4 +1,4 @@
-"""Sample databases (SDB): recordings and transcripts in one file, as DeepSpeech since 0.8 and Coqui STT have them.
+"""Sample databases (SDB): recordings and transcripts in one file, as DeepSpeech 0.9.3 and Coqui STT have them.
 
 All integers are big-endian. "SAMPLEDB"; uint64 length of a JSON text that names the columns; that text; uint64 length
 of what follows until the index; uint64 number of samples; the samples; uint64 length of the index; uint64 number of

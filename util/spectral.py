@@ -24,6 +24,7 @@ Random = np.random.Generator
 
 MOVES = "pitch", "tempo", "warp"  # what changes where in the spectrum something is
 SEEDS = 1 << 24  # whole numbers below it are exact in float32
+MOST_SHIFT = 0.9  # of half the distance between anchors of a warp
 LEAST_FACTOR = 0.01  # of an energy, under multiplicative noise
 
 
@@ -92,15 +93,20 @@ def make_numbers(
     return [amount, *random.integers(0, SEEDS, 2).tolist()]
 
 
-def _warp_numbers(count: int, most_shift: float, room: int, random: Random) -> list[float]:
-    """Cut the axis, 0 to 1, into `count` parts and shift one point of each within its part.
+def _warp_numbers(count: int, amount: float, room: int, random: Random) -> list[float]:
+    """Place `count` anchors evenly on an axis from 0 to 1 and shift them.
 
-    With one part it is the time warping of Park et al. 2019 (arXiv:1904.08779, section 2.1), without splines.
+    Args:
+        count: of the anchors.
+        amount: standard deviation of the shifts, in half distances between anchors, as in 0.9.3. They stay below one,
+            so that no anchor overtakes its neighbour.
+        room: places for anchors.
+        random: the shifts.
     """
-    anchors = (np.arange(count) + random.uniform(most_shift, 1 - most_shift, count)) / count
-    shifts = random.uniform(-most_shift, most_shift, count) / count
+    half = 0.5 / (count + 1)
+    shifts = half * np.clip(amount * random.standard_normal(count), -MOST_SHIFT, MOST_SHIFT)
     unused = [0.0] * (room - count)
-    return [*unused, *anchors.tolist(), *unused, *shifts.tolist()]
+    return [*unused, *(np.arange(1, count + 1) / (count + 1)), *unused, *shifts]
 
 
 def _mask_numbers(count: int, size: int, extent: int, room: int, random: Random) -> list[float]:
@@ -141,7 +147,7 @@ class SpectralChange(Unchanged):
         for augmentation, numbers in reversed(self._parts):  # as in `in_time`
             if augmentation.name == "pitch":
                 position = tf.minimum(position / (1 + numbers), float(last))
-            elif augmentation.name == "warp" and augmentation.values["wf"].high > 0:
+            elif augmentation.name == "warp" and augmentation.values["wf"].is_ever_other_than(0):
                 _, in_frequency = _warps(augmentation, numbers)
                 position += last * _displacement(position / last, *in_frequency)
         if position is plain:
@@ -152,7 +158,11 @@ class SpectralChange(Unchanged):
     def in_time(self, bands: Tensor, feature_len: Tensor) -> tuple[Tensor, Tensor]:
         """Return bands stretched and warped along time, and their new lengths."""
         changes = [numbers[:, 0] for augmentation, numbers in self._parts if augmentation.name == "tempo"]
-        warps = [_warps(*part)[0] for part in self._parts if part[0].name == "warp"]
+        warps = [
+            _warps(augmentation, numbers)[0]
+            for augmentation, numbers in self._parts
+            if augmentation.name == "warp" and augmentation.values["wt"].is_ever_other_than(0)
+        ]
         if not (changes or warps):
             return bands, feature_len
         new_len = feature_len + tf.cast(sum(changes), tf.int32) if changes else feature_len
