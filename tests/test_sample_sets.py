@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from util.audio import AudioInfo, read_audio, read_info, read_part, read_stored
 from util.corpus import Utterance
 from util.data_check import Sample, find_leaks
+from util.effects import NoiseSource
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
 from util.feeding import Corpus, first_recordings
@@ -391,3 +392,13 @@ def test_first_recordings_of_a_database():
     found = first_recordings([corpus], 2, 10, Path("none.wav"), FeatureSet("classic", 16000, 25, 20))
     assert list(found) == [f"{GOLDEN}/wav.sdb#0", f"{GOLDEN}/wav.sdb#1"]
     np.testing.assert_array_equal(found[f"{GOLDEN}/wav.sdb#1"], tone(660, 1501, 16000))
+
+
+def test_noise_from_a_database():
+    noise = NoiseSource(GOLDEN / "csv.tar")
+    sound = noise.excerpt(1000, 16000, np.random.default_rng(0)) * 32768
+    assert any(
+        np.array_equal(sound, whole[start : start + 1000])
+        for whole in (tone(440, 1000, 16000), tone(660, 1501, 16000))
+        for start in range(len(whole) - 999)
+    )

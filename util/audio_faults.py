@@ -7,7 +7,7 @@ from typing import Any
 from util.errors import AudioError, UnsupportedAudioError
 
 SUPPORTED = "WAV, FLAC, OGG or MP3"
-ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".sph")  # of names of files with audio
+ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph")  # of names of files with audio
 _UNKNOWN_WAV_SIZE = 0x7FFF0000  # bytes; written into the header by programs that could not seek
 _OGG_PAGE = 65307  # bytes, the largest page (RFC 3533, section 6)
 _OGG_HEADER = 27  # bytes, without the table of segments

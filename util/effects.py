@@ -17,6 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from util.audio import AudioInfo, read_info, read_part, resampled_length
+from util.audio_faults import ENDINGS
 from util.errors import DataError
 from util.sample_sets import read_set
 from util.stored import Audio
@@ -31,7 +32,6 @@ _INAUDIBLE_DB = 100.0  # below the direct sound; later echoes are left out
 _LEAST_BLOCK = 4096  # samples that are convolved at a time
 
 _SETS = (".csv", ".sdb", ".tar")  # endings of what lists recordings or holds them
-ENDINGS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph"})
 _KEPT_BYTES = 128 << 20  # of a source in memory: 70 minutes at 16 kHz
 _READERS = 8  # threads that look into the recordings of a source
 _LONGEST_ROOM_S = 10.0  # of an impulse response
@@ -140,9 +140,7 @@ def list_recordings(path: Path) -> list[Audio]:
     elif path.exists():
         return [str(path)]
     else:
-        raise DataError(
-            f"cannot find {path}, expected CSV, SDB, tar, a folder of recordings or a recording; correct the name"
-        )
+        raise DataError(f"cannot find {path}, expected a CSV, SDB or tar, a folder or a recording; correct the name")
     if not found:
         raise DataError(f"{path} has no recordings, expected {expected}; name another source")
     return found
