@@ -23,9 +23,10 @@ LEVELS = (
     {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
     | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables", "precision"},
     {"sdb", "shards"},
+    {"sample_sets"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
     | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"}
-    | {"sample_sets", "preview"},
+    | {"preview"},
     {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check", "spectral", "effects"},
     {"feeding", "augmenter", "export", "importing", "survey", "set_writer"},
     {"sample_augmenter", "rehearsal", "scoring", "verified_export", "data_report", "data_fix"},

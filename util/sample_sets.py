@@ -32,6 +32,11 @@ def read_set(path: str | Path) -> list[Utterance]:
     return read_sdb(path) if kind == "SDB" else read_tar(path) if kind == "tar" else read_csv(path)
 
 
+def is_box(head: bytes) -> bool:
+    """Tell whether a file that begins with these bytes, 512 or more, holds recordings: an SDB or tar file."""
+    return head.startswith(MAGIC) or is_tar(head[:512])
+
+
 def kind_of(path: str | Path) -> str:
     """Return "SDB", "tar" or "CSV"; the last one of all that is not one of the others.
 
