@@ -57,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="CSV, SDB or tar files to read, and as the last one that to write")
-    add("--sources", nargs="+", metavar="FILE", default=[], help="files to read; the old tool of Coqui's has this name")
+    add("--sources", nargs="+", metavar="FILE", default=[], help="files to read, as Coqui STT names them")
     add("--target", metavar="FILE", help="the file to write: .csv, .sdb, .tar, .tar.gz or .tgz")
     add("--audio-type", "--audio_type", choices=SUFFIXES, help="how to store audio (SDB: opus, others: wav)")
     add("--bitrate", metavar="N", type=int, help="of Opus, bits per second (the encoder's choice)")
