@@ -679,14 +679,14 @@ def main() -> int:
     console, task = Console(), Task()
     with commandline.report_errors(console) as outcome:
         if not TABLE.parse(sys.argv):
-            print(TABLE.help_text())
+            print(TABLE.help_page() if "--helpmarkdown" in sys.argv else TABLE.help_text())
             return 0
         task = Task.from_flags(TABLE.values(), os.environ)
-        if not task.only_serves:
-            check_flags()
         console.configure(FLAGS.log_level, FLAGS.show_progressbar)
         for notice in TABLE.notices():
             console.warn(notice)
+        if not task.only_serves:
+            check_flags()
         (serve if task.only_serves else run)(task, DeviceSettings.from_flags(TABLE.values()), console)
     if task.hosts:  # TensorFlow's threads would go on waiting for tasks that have ended
         if outcome.status in (0, commandline.STOPPED):

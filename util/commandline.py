@@ -15,9 +15,16 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from util.errors import DeepSpeechError, UsageError
+from util.flag_page import write_default, write_name, write_page
 from util.progress import ERROR, Console
 
-ALIASES = {"epoch": "epochs", "scorer": "scorer_path", "utf8": "bytes_output_mode"}
+ALIASES = {
+    "epoch": "epochs",
+    "scorer": "scorer_path",
+    "utf8": "bytes_output_mode",
+    "export_min_stt_version": "export_min_ds_version",
+    "export_max_stt_version": "export_max_ds_version",
+}
 
 _RETIRED = {
     "features are computed while training runs, at a small part of its cost; there is no cache": """
@@ -29,13 +36,23 @@ _RETIRED = {
         default_stddev b1_stddev h1_stddev b2_stddev h2_stddev b3_stddev h3_stddev b5_stddev h5_stddev
         b6_stddev h6_stddev""",
     "use --load_train and --load_evaluate": "load",
-    "use --scorer_path": "lm_binary_path lm_trie_path lm trie decoder_library_path",
+    "every epoch is shuffled, and no utterance is left out": "shuffle_batches shuffle_start shuffle_buffer",
+    "use --scorer_path": "vocab_file lm_binary_path lm_trie_path lm trie decoder_library_path",
     "use --lm_alpha and --lm_beta": "lm_weight word_count_weight valid_word_count_weight",
     "use --augment": """
         data_aug_features_additive data_aug_features_multiplicative
         augmentation_spec_dropout_keeprate augmentation_sparse_warp
         augmentation_freq_and_time_masking augmentation_speed_up_std
-        augmentation_pitch_and_tempo_scaling""",
+        augmentation_pitch_and_tempo_scaling augmentation_sparse_warp_num_control_points
+        augmentation_sparse_warp_time_warping_para augmentation_sparse_warp_interpolation_order
+        augmentation_sparse_warp_regularization_weight augmentation_sparse_warp_num_boundary_points
+        augmentation_freq_and_time_masking_freq_mask_range
+        augmentation_freq_and_time_masking_number_freq_masks
+        augmentation_freq_and_time_masking_time_mask_range
+        augmentation_freq_and_time_masking_number_time_masks
+        augmentation_pitch_and_tempo_scaling_min_pitch augmentation_pitch_and_tempo_scaling_max_pitch
+        augmentation_pitch_and_tempo_scaling_max_tempo""",
+    "split the data into CSV files, which bin/import_folder.py does, and give --train_files": "auto_input_dataset",
     "give it to bin/lm_optimizer.py": "lm_alpha_max lm_beta_max n_trials",
     "the .tflite is always written": "export_tflite",
     "every validation reports WER, CER and two samples": "display_step",
@@ -52,7 +69,7 @@ RETIRED = {name: notice for notice, names in _RETIRED.items() for name in names.
 _SWITCHES = """
     augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
     log_traffic horovod train_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
-    normalize_sample_rate export_tflite"""
+    normalize_sample_rate shuffle_batches export_tflite"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
 STOPPED = 130  # exit status of a program that was asked to end
@@ -138,9 +155,10 @@ class FlagTable:
         """
         switches = {name for name in self._values if self._values[name].boolean}
         try:
+            lists = {name for name in self._values if self._values[name].flag_type().startswith("comma separated")}
             arguments = join_switch_values(self._values.read_flags_from_files(list(argv)), switches)
-            arguments = repeat_flags(arguments, self._repeated)
-            if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull"} & set(arguments):
+            arguments = repeat_flags(join_list_values(arguments, lists), self._repeated)
+            if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"} & set(arguments):
                 return False
             surplus = self._values(arguments)[1:]
         except self._absl.Error as error:
@@ -183,6 +201,11 @@ class FlagTable:
         )
         return "\n".join([*lines, "", "Accepted from older versions, with a notice", *retired])
 
+    def help_page(self) -> str:
+        """Write the flags as a page of the documentation, in Markdown."""
+        flags = {title: {name: self._values[name] for name in names} for title, names in self._sections.items()}
+        return write_page(flags, self._pending, ALIASES, _RETIRED)
+
 
 def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
     """Turn `--switch False`, which absl reads as true and a stray word, into `--switch=false`.
@@ -197,6 +220,24 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
         is_switch = joined and joined[-1].startswith("-") and joined[-1].lstrip("-") in switches
         if is_switch and value in {"true", "false"}:
             joined[-1] += f"={value}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def join_list_values(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
+    """Turn `--files a.csv b.csv`, as Coqui STT has lists, into `--files a.csv,b.csv`.
+
+    Args:
+        arguments: the command line.
+        lists: names of the flags that take a list.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        flag, value = joined[-2:] if len(joined) > 1 else ("", "")
+        is_listed = flag.startswith("-") and flag.lstrip("-") in lists
+        if is_listed and not (value.startswith("-") or argument.startswith("-")):
+            joined[-1] += f",{argument}"
         else:
             joined.append(argument)
     return joined
@@ -233,9 +274,5 @@ def _plainly(message: str) -> str:
 
 
 def _help_line(name: str, flag: Any) -> str:
-    shown = f"--[no]{name}" if flag.boolean else f"--{name}"
-    default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
-    if flag.boolean:
-        default = "yes" if default else "no"
-    value = "" if default in ("", None) else f" ({default})"
-    return f"  {shown:<34} {flag.help}{value}"
+    default = write_default(flag)
+    return f"  {write_name(name, flag):<34} {flag.help}{f' ({default})' if default else ''}"

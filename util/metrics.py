@@ -118,7 +118,7 @@ def pick_samples(samples: Iterable[Sample], count: int) -> tuple[list[Sample], l
 
 
 def format_report(name: str, samples: Sequence[Sample], count: int, greedy: Sequence[Sample] = ()) -> list[str]:
-    """Return the lines that tell how a test went.
+    """Return the lines that tell how a test went, without losses that are NaN: those nobody measured.
 
     Args:
         name: of the test set, for the first line.
@@ -127,8 +127,7 @@ def format_report(name: str, samples: Sequence[Sample], count: int, greedy: Sequ
         greedy: the same utterances decoded greedily; their rates show what the beam search brings.
     """
     lines = [
-        f"Test on {name} - WER: {word_error_rate(samples):.6f}, "
-        f"CER: {character_error_rate(samples):.6f}, loss: {mean_loss(samples):.6f}"
+        f"Test on {name} - {_measures(word_error_rate(samples), character_error_rate(samples), mean_loss(samples))}"
     ]
     if greedy and greedy != samples:
         lines.append(f"  Greedily - WER: {word_error_rate(greedy):.6f}, CER: {character_error_rate(greedy):.6f}")
@@ -137,7 +136,7 @@ def format_report(name: str, samples: Sequence[Sample], count: int, greedy: Sequ
             lines.append(f"{title} by WER:")
         for sample in group:
             lines += [
-                f"  WER: {sample.wer:.6f}, CER: {sample.cer:.6f}, loss: {sample.loss:.6f}",
+                f"  {_measures(sample.wer, sample.cer, sample.loss)}",
                 f"    wav: {Path(sample.wav_filename).absolute().as_uri()}",
                 f'    src: "{sample.reference}"',
                 f'    res: "{sample.hypothesis}"',
@@ -253,6 +252,10 @@ class MetricsLog:
                 for key, value in numbers.items():
                     tf.summary.scalar(f"{group}/{key}", value)
             self._summaries.flush()
+
+
+def _measures(wer: float, cer: float, loss: float) -> str:
+    return f"WER: {wer:.6f}, CER: {cer:.6f}" + ("" if math.isnan(loss) else f", loss: {loss:.6f}")
 
 
 def _rate(pairs: Sequence[tuple[int, int]]) -> float:
