@@ -323,6 +323,18 @@ def test_training_on_sets_of_every_kind(tmp_path: Path, deepspeech: Program):
     }
 
 
+def test_the_small_tools_on_a_database(tmp_path: Path):
+    done = run("../stats.py", tmp_path, "-csv", f"{GOLDEN / 'opus.sdb'},{GOLDEN / 'csv.tar'}")
+    assert "Total files: 6\n" in done.stdout
+    assert "Shortest: 0.06 s" in done.stdout  # 1000 samples at 16000 Hz
+    assert "longest: 0.09 s" in done.stdout  # 1501
+    done = run("check_characters.py", tmp_path, "-csv", GOLDEN / "wav.sdb")
+    assert done.stdout.splitlines()[-2:] == [
+        "       1 'ß' (U+00DF LATIN SMALL LETTER SHARP S)",
+        "       1 'ü' (U+00FC LATIN SMALL LETTER U WITH DIAERESIS)",
+    ]
+
+
 def test_checking_a_database(tmp_path: Path):
     write_corpus(tmp_path, "a", TEXTS)
     tool(tmp_path, "a.csv", "a.sdb", "--sort", "none", "--audio-type", "wav")
