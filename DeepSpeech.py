@@ -68,10 +68,10 @@ section, define, await_feature = TABLE.section, TABLE.define, TABLE.await_featur
 
 # fmt: off
 section("Data")
-define("list", "train_files", [], "CSV files to train on, comma separated (wav_filename,wav_filesize,transcript)")
-define("list", "dev_files", [], "CSV files to validate on after each epoch")
-define("list", "test_files", [], "CSV files to test on, each with its own report")
-define("list", "metrics_files", [], "CSV files whose loss, WER and CER are logged with each validation")
+define("list", "train_files", [], "CSV files (wav_filename,wav_filesize,transcript), SDB or tar files to train on, comma separated")
+define("list", "dev_files", [], "CSV, SDB or tar files to validate on after each epoch")
+define("list", "test_files", [], "CSV, SDB or tar files to test on, each with its own report")
+define("list", "metrics_files", [], "CSV, SDB or tar files whose loss, WER and CER are logged with each validation")
 define("integer", "train_batch_size", 1, "utterances per training batch", lower_bound=1)
 define("integer", "dev_batch_size", 1, "utterances per validation batch", lower_bound=1)
 define("integer", "test_batch_size", 1, "utterances per test batch", lower_bound=1)
@@ -617,7 +617,7 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
 
 
 def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chief: bool) -> Sets:
-    """Read and check the CSV files of every purpose; the training files make one set."""
+    """Read and check the files of every purpose; the training files make one set."""
     train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
     wanted = {
         "train": (train, FLAGS.limit_train),

@@ -22,10 +22,11 @@ except ImportError as error:
     sys.exit(f"evaluate_tflite.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.audio import read_audio
 from util.commandline import report_errors
-from util.corpus import Utterance, read_csv
+from util.corpus import Utterance
 from util.errors import AudioError, DataError
 from util.files import write_atomically
 from util.progress import ERROR, Console
+from util.sample_sets import read_set
 from util.task import count_cores
 from util.threads import in_threads
 
@@ -53,7 +54,11 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     cli.add_model_options(parser)
     add(
-        "--csv", type=Path, required=True, metavar="FILE", help="what to test on (wav_filename,wav_filesize,transcript)"
+        "--csv",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="what to test on: CSV (wav_filename,wav_filesize,transcript), SDB or tar",
     )
     add(
         "--proc", type=cli.positive, default=count_cores(), metavar="N", help="utterances at a time (one for each core)"
@@ -72,7 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Transcribe, compare, report; returns the exit status."""
-    utterances = read_csv(arguments.csv)
+    utterances = read_set(arguments.csv)
     if not utterances:
         raise DataError(f"{arguments.csv} has no rows, expected utterances to test on")
     model = cli.load_model(arguments, threads=1)  # of each batch
@@ -101,9 +106,9 @@ def transcribe(model: deepspeech.Model, utterances: Sequence[Utterance]) -> tupl
     audio, faults = {}, []
     for utterance in utterances:
         try:
-            audio[utterance] = read_audio(utterance.path, model.sampleRate())
+            audio[utterance] = read_audio(utterance.audio, model.sampleRate())
         except AudioError as error:
-            faults.append(f"{utterance.source}:{utterance.line}: {error}")
+            faults.append(f"{utterance.place}: {error}")
     texts = [metadata.transcripts[0].text for metadata in model.sttBatch(list(audio.values()))] if audio else []
     heard = [metrics.score(u.path, u.transcript, text, NO_LOSS) for u, text in zip(audio, texts, strict=True)]
     return heard, faults

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says how much speech CSV files name.
+"""Says how much speech there is in CSV, SDB or tar files.
 
   ./stats.py -csv train.csv,dev.csv
 
@@ -18,9 +18,10 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"stats.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.commandline import report_errors
-from util.corpus import Utterance, read_csv
+from util.corpus import Utterance
 from util.errors import AudioError, UsageError
 from util.progress import Console
+from util.sample_sets import read_set
 from util.threads import in_threads
 
 HEADER = 44  # bytes of a WAV before its samples
@@ -48,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Define the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("-csv", "--csv-files", required=True, metavar="CSV,...", help="CSV files, comma separated")
+    add("-csv", "--csv-files", required=True, metavar="CSV,...", help="CSV, SDB or tar files, comma separated")
     add("--sample-rate", type=int, default=16000, metavar="HZ", help="of recordings not here (%(default)s)")
     add("--channels", type=int, default=1, metavar="N", help="of recordings not here (%(default)s)")
     add("--bits-per-sample", type=int, default=16, metavar="N", help="of recordings not here (%(default)s)")
@@ -60,12 +61,12 @@ def report(arguments: argparse.Namespace, console: Console) -> None:
     for name in ("sample_rate", "channels", "bits_per_sample"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}, expected 1 or more")
-    utterances = [row for path in arguments.csv_files.split(",") if path for row in read_csv(path)]
+    utterances = [row for path in arguments.csv_files.split(",") if path for row in read_set(path)]
     bytes_per_second = arguments.sample_rate * arguments.channels * arguments.bits_per_sample // 8
 
     def measure(utterance: Utterance) -> Length:
         try:
-            return Length(read_info(utterance.path).duration_s)
+            return Length(read_info(utterance.audio).duration_s)
         except AudioError as error:
             return Length(max(0, utterance.wav_filesize - HEADER) / bytes_per_second, str(error))
 

@@ -19,10 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 try:
-    from util.corpus import Utterance, read_csv
+    from util.sample_sets import read_set
 except ModuleNotFoundError as error:
     sys.exit(f"check_characters.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.commandline import report_errors
+from util.corpus import Utterance
 from util.errors import DataError
 from util.progress import Console
 from util.text import describe_character, format_alphabet
@@ -32,7 +33,7 @@ def main() -> int:
     """Print the characters; returns the exit status."""
     arguments = make_parser().parse_args()
     with report_errors(Console()) as outcome:
-        utterances = [row for path in arguments.csv_files.split(",") if path for row in read_csv(path)]
+        utterances = [row for path in arguments.csv_files.split(",") if path for row in read_set(path)]
         if not arguments.disable_unicode_variants:
             for utterance in utterances:
                 check_variants(utterance)
@@ -49,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Define the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("-csv", "--csv-files", required=True, metavar="CSV,...", help="CSV files, comma separated")
+    add("-csv", "--csv-files", required=True, metavar="CSV,...", help="CSV, SDB or tar files, comma separated")
     add("-alpha", "--alphabet-format", action="store_true", help="print an alphabet.txt")
     add(
         "-unicode", "--disable-unicode-variants", action="store_true",
@@ -64,7 +65,7 @@ def check_variants(utterance: Utterance) -> None:
         plain = unicodedata.normalize("NFKC", character)
         if plain != character:
             raise DataError(
-                f"{utterance.source}:{utterance.line}: the transcript has {describe_character(character)}, a variant of"
+                f"{utterance.place}: the transcript has {describe_character(character)}, a variant of"
                 f" {plain!r}: write it so, for instance with NFKC, or accept such characters with -unicode."
             )
 

@@ -267,7 +267,7 @@ def broken(tmp_path: Path, case: str) -> tuple[Path, str]:
     """Make a source with a fault; return it and what the sentence has to say."""
     if case == "missing":
         path = tmp_path / "nowhere"
-        return path, f"cannot find {path}, expected a CSV, a folder of recordings or a recording; correct the name"
+        return path, f"cannot find {path}, expected a CSV, SDB or tar, a folder or a recording; correct the name"
     if case == "missing CSV":
         return tmp_path / "no.csv", f"cannot read {tmp_path / 'no.csv'}: No such file or directory; expected a CSV"
     if case == "empty folder":

@@ -218,7 +218,9 @@ class _Reader:
         if not value:
             raise self.refuse(f"{name} needs recordings, source=PATH: a CSV, a folder or an audio file")
         if not Path(value).exists():
-            raise self.refuse(f"the source {value} does not exist, expected a CSV, a folder or an audio file")
+            raise self.refuse(
+                f"the source {value} does not exist, expected a CSV, SDB or tar file, a folder or an audio file"
+            )
         return value
 
     def range(self, name: str, parameter: Parameter) -> Range:

@@ -17,8 +17,10 @@ import soxr
 from numpy.typing import NDArray
 
 from util.audio import AudioInfo, read_info, read_part, resampled_length
-from util.corpus import read_csv
+from util.audio_faults import ENDINGS
 from util.errors import DataError
+from util.sample_sets import read_set
+from util.stored import Audio
 from util.threads import in_threads
 
 Samples = NDArray[np.float32]
@@ -29,7 +31,7 @@ COMBS = (17, 19, 23, 29, 31)  # ratios of the echoes' delays: multiples of prime
 _INAUDIBLE_DB = 100.0  # below the direct sound; later echoes are left out
 _LEAST_BLOCK = 4096  # samples that are convolved at a time
 
-ENDINGS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph"})
+_SETS = (".csv", ".sdb", ".tar")  # endings of what lists recordings or holds them
 _KEPT_BYTES = 128 << 20  # of a source in memory: 70 minutes at 16 kHz
 _READERS = 8  # threads that look into the recordings of a source
 _LONGEST_ROOM_S = 10.0  # of an impulse response
@@ -51,8 +53,8 @@ class NoiseSource:
         """Look into every recording.
 
         Args:
-            path: a CSV as for training (only wav_filename counts), a folder with recordings in it or below, or one
-                recording.
+            path: a CSV, SDB or tar file as for training (transcripts do not count), a folder with recordings in it or
+                below, or one recording.
 
         Raises:
             DataError: the source is missing or has no recordings, or one of them cannot be read.
@@ -123,22 +125,22 @@ class NoiseSource:
         return bool(self._ends_s[-1] * sample_rate * np.dtype(np.int16).itemsize <= _KEPT_BYTES)
 
 
-def list_recordings(path: Path) -> list[str]:
-    """Return the recordings of a CSV or of a folder, in a lasting order, or one alone.
+def list_recordings(path: Path) -> list[Audio]:
+    """Return the recordings of a set or of a folder, in a lasting order, or one alone.
 
     Raises:
         DataError: there is no such CSV, folder or recording, or it has no recordings.
     """
     if path.is_dir():
-        found = [str(file) for file in sorted(path.rglob("*")) if file.suffix.lower() in ENDINGS]
+        found: list[Audio] = [str(file) for file in sorted(path.rglob("*")) if file.suffix.lower() in ENDINGS]
         expected = f"files that end in {', '.join(sorted(ENDINGS))}"
-    elif path.suffix.lower() == ".csv":
-        found = [utterance.path for utterance in read_csv(path)]
+    elif path.suffix.lower() in _SETS:
+        found = [utterance.audio for utterance in read_set(path)]
         expected = "rows with a wav_filename"
     elif path.exists():
         return [str(path)]
     else:
-        raise DataError(f"cannot find {path}, expected a CSV, a folder of recordings or a recording; correct the name")
+        raise DataError(f"cannot find {path}, expected a CSV, SDB or tar, a folder or a recording; correct the name")
     if not found:
         raise DataError(f"{path} has no recordings, expected {expected}; name another source")
     return found

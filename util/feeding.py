@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from util import tf
 from util.audio import AudioInfo, read_audio, read_info
 from util.augmentation import Change
-from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
+from util.corpus import Fault, Utterance, summarize_faults, write_faults
 from util.data_check import Overlap, Sample, check, find_leaks
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
 from util.files import make_directory
 from util.progress import Console
+from util.sample_sets import read_set
+from util.stored import Audio
 from util.text import Alphabet
 from util.threads import in_threads
 
@@ -74,10 +76,10 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """The utterances of some CSV files: those fit for use, and the faults of the others.
+    """The utterances of some files: those fit for use, and the faults of the others.
 
     Attributes:
-        name: the CSV files as given.
+        name: the files as given.
         samples: in the order of the files.
         sample_rate: Hz, at which the audio is read.
         faults: rows left out.
@@ -131,19 +133,19 @@ def load_corpus(
     limit: int,
     console: Console,
 ) -> Corpus:
-    """Read CSV files and sort out the rows that cannot be trained or tested on; `data_check.check` decides.
+    """Read sets and sort out the rows that cannot be trained or tested on; `data_check.check` decides.
 
     Args:
-        paths: CSV files, which make one set.
+        paths: CSV, SDB or tar files, which make one set.
         alphabet: the labels of the network.
         features: the feature set; its sample rate and step decide the number of frames.
         limit: look at the first rows only; 0: all.
         console: shows how far the check is and what it found.
 
     Raises:
-        DataError: a CSV cannot be read.
+        DataError: one of them cannot be read.
     """
-    utterances = [utterance for path in paths for utterance in read_csv(path)][: limit or None]
+    utterances = [utterance for path in paths for utterance in read_set(path)][: limit or None]
     corpus = Corpus(",".join(paths), features.sample_rate, [], [], collections.Counter())
     infos = in_threads(_info_or_error, utterances, READERS)
     with console.track(f"Checking {corpus.name}", len(utterances)) as tracker:
@@ -172,7 +174,7 @@ def load_sets(
     """Read and check the sets of every purpose; see `load_corpus` and `report_faults`; warn of leaks.
 
     Args:
-        wanted: for each purpose the CSV files of every set, and its limit.
+        wanted: for each purpose the files of every set, and its limit.
         alphabet: the labels of the network.
         features: the feature set.
         console: told what is found.
@@ -192,7 +194,7 @@ def load_sets(
 
 
 def _find_leaks(trained: Sequence[Corpus], corpus: Corpus) -> list[Overlap]:
-    """Find what the training sets have in common with another, but for CSVs that were given for both: that is meant."""
+    """Find what the training sets have in common with another, except files given for both: that is meant."""
     samples = [sample for train in trained for sample in train.samples]
     meant = {Path(source).resolve() for source in {sample.utterance.source for sample in samples}}
     sources = {sample.utterance.source for sample in corpus.samples}
@@ -235,7 +237,7 @@ def _conversions(info: AudioInfo, sample_rate: int) -> Iterator[str]:
 
 def _info_or_error(utterance: Utterance) -> AudioInfo | AudioError:
     try:
-        return read_info(utterance.path)
+        return read_info(utterance.audio)
     except AudioError as error:
         return error
 
@@ -279,19 +281,19 @@ def first_recordings(
     corpora: Sequence[Corpus], count: int, seconds: int, default: Path, features: FeatureSet
 ) -> dict[str, NDArray[np.int16]]:
     """Read the beginnings of the first recordings of sets, int16 [samples] by path; `default` where there are none."""
-    paths = [sample.utterance.path for corpus in corpora for sample in corpus.samples[:count]][:count] or [str(default)]
-    return {path: read_recording(path, features)[: seconds * features.sample_rate] for path in paths}
+    heard = [sample.utterance.audio for corpus in corpora for sample in corpus.samples[:count]][:count] or [default]
+    return {str(audio): read_recording(audio, features)[: seconds * features.sample_rate] for audio in heard}
 
 
-def read_recording(path: str, features: FeatureSet) -> NDArray[np.int16]:
-    """Read the samples, int16 [samples], of one audio file.
+def read_recording(audio: Audio, features: FeatureSet) -> NDArray[np.int16]:
+    """Read the samples, int16 [samples], of one recording.
 
     Raises:
         AudioError: it cannot be read, or is too short for one feature vector.
     """
-    samples = read_audio(path, features.sample_rate)
+    samples = read_audio(audio, features.sample_rate)
     if not features.frames(len(samples)):
-        raise AudioError(f"{path} is shorter than one analysis window of {features.window_ms:g} ms.")
+        raise AudioError(f"{audio} is shorter than one analysis window of {features.window_ms:g} ms.")
     return samples
 
 
@@ -304,11 +306,11 @@ def read_batch(corpus: Corpus, members: Sequence[int], change: Change | None = N
     for member in members:
         sample = corpus.samples[member]
         try:
-            samples = read_audio(sample.utterance.path, corpus.sample_rate)
+            samples = read_audio(sample.utterance.audio, corpus.sample_rate)
             if change:
                 samples, numbers[len(readable)] = change(member, samples, sample.labels)
         except AudioError as error:
-            errors.append(f"{sample.utterance.source}:{sample.utterance.line}: {error}")
+            errors.append(f"{sample.utterance.place}: {error}")
         else:
             audio.append(samples)
             readable.append(member)
