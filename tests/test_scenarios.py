@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import NO_TENSORFLOW, ROOT, SMALL, write_corpus
 
+from util.text import read_alphabet
+
 THREE = ("train", "dev", "test")
 CSVS = {
     "timit": ["timit-train.csv", "timit-test.csv"],
@@ -129,3 +131,33 @@ def test_trains_and_tests(native, checkout, script):
     assert list(checkout.root.glob("kept/best_dev-*"))
     tests = [name for name in CSVS[script] if "test" in name]
     assert len(re.findall(r"^Test on .* - WER: ", said, re.MULTILINE)) == len(tests)
+
+
+def test_little_speech_becomes_a_model_and_a_scorer(native, checkout):
+    import ds_ctcdecoder  # noqa: PLC0415 - only where it can be built
+
+    for program in ("check_characters", "build_scorer", "lm_optimizer"):
+        (checkout.root / "bin" / f"{program}.py").symlink_to(ROOT / "bin" / f"{program}.py")
+    checkout.prepare(["mine-train.csv", "mine-dev.csv"])
+    status, said = checkout("small-corpus mine-train.csv mine-dev.csv", "--epochs=1", tensorflow=True)
+    assert status == 0, said
+    kept = checkout.root / "prepared" / "small-corpus"
+    alphabet = read_alphabet(kept / "alphabet.txt")
+    assert "".join(alphabet.labels) == " abcdt"
+    ((alpha, beta),) = re.findall(r"--lm_alpha (\S+) --lm_beta (\S+)", (kept / "tuning.txt").read_text())
+    scorer = ds_ctcdecoder.Scorer(scorer_path=str(kept / "transcripts.scorer"), alphabet=alphabet)
+    assert (scorer.alpha, scorer.beta) == pytest.approx((float(alpha), float(beta)))
+    assert sorted(path.suffix for path in kept.glob("model/*")) == [".md", ".tflite"]
+    assert len(re.findall(r"^Test on .*mine-dev.csv - WER: ", said, re.MULTILINE)) == 1
+
+
+def test_little_speech_can_be_one_file_and_a_dry_run_ends_early(checkout):
+    (checkout.root / "bin" / "check_characters.py").symlink_to(ROOT / "bin" / "check_characters.py")
+    checkout.prepare(["mine.csv"])
+    assert checkout("small-corpus mine.csv")[0] == NO_TENSORFLOW
+    status, said = checkout("small-corpus")
+    assert status == 0
+    assert "COMPUTE_KEEP_DIR" in said
+    status, said = checkout("small-corpus there-is-none.csv")
+    assert status == 1
+    assert "there-is-none.csv" in said

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Trains on little speech, about an hour, without a GPU: from CSVs to a model and a scorer to transcribe with.
+#
+#   bin/run-small-corpus.sh TRAIN.csv [DEV.csv [TEST.csv ...]] [flags of DeepSpeech.py, which win over the ones below]
+#
+# The first CSV is trained on, with augmentation. The second chooses the checkpoint and the weights of the scorer.
+# The others are tested; without any the second is, whose WER then flatters. Nobody should speak in two of them:
+# bin/import_folder.py makes such CSVs of recordings. The alphabet is made of the characters of all transcripts.
+# The scorer knows the sentences of the first CSV, which is right for orders and commands, where people say much
+# the same again; for free speech give one of more text (doc/Scorer.md): --scorer_path my.scorer.
+#
+# COMPUTE_KEEP_DIR, by default small-corpus beside the first CSV, gets everything: checkpoints, alphabet.txt,
+# transcripts.scorer, and in model/ what to transcribe with. Run again, it goes on from there.
+#
+# RESULT
+
+set -euo pipefail
+
+csvs=()
+while [[ ${1:--} != -* ]]; do
+  csvs+=("$1")
+  shift
+done
+[[ ${#csvs[@]} -gt 0 ]] || set -- --help
+[[ $* == *--help* ]] || : "${COMPUTE_KEEP_DIR:=$(dirname "${csvs[0]}")/small-corpus}"
+
+# shellcheck source=scenario.sh
+. "$(dirname "${BASH_SOURCE[0]}")/scenario.sh"
+
+# Runs a program that is told when this script is asked to end, and has time to save.
+run() {
+  "$@" &
+  local program=$!
+  trap 'kill "$program"' INT TERM
+  while kill -0 "$program" 2>/dev/null; do wait "$program" || true; done
+  trap - INT TERM
+  wait "$program"
+}
+
+mkdir -p "$keep"
+alphabet=$keep/alphabet.txt scorer=$keep/transcripts.scorer
+if [[ ! -f $alphabet ]]; then
+  all=$(printf ',%s' "${csvs[@]}")
+  "$python" "$here/bin/check_characters.py" -csv "${all:1}" -alpha >"$alphabet.new"
+  mv "$alphabet.new" "$alphabet"
+fi
+network=(--alphabet_config_path "$alphabet" --checkpoint_dir "$keep" --n_hidden 256 --layer_norm)
+
+run "$python" -u "$here/DeepSpeech.py" "${network[@]}" \
+  --train_files "${csvs[0]}" \
+  --dev_files "${csvs[1]:-}" \
+  --train_batch_size 8 \
+  --dev_batch_size 16 \
+  --epochs 60 \
+  --learning_rate 0.001 \
+  --lr_schedule cosine \
+  --warmup_steps 200 \
+  --max_grad_norm 200 \
+  --dropout_rate 0.3 \
+  --dropout_rate3 0 \
+  --dropout_rate4 0.4 \
+  --dropout_rate5 0.4 \
+  --augment 'speed[factor=1~0.1]' \
+  --augment 'time_mask[n=4,size=20:240~20]' \
+  --automatic_mixed_precision \
+  --best_metric wer \
+  "$@"
+[[ " $* " != *" --dry_run "* ]] || exit 0
+
+decoder=(--scorer_path "$scorer")
+build=("$python" "$here/bin/build_scorer.py" --text "${csvs[0]}" --alphabet "$alphabet" --output "$scorer")
+"${build[@]}"
+if [[ ${#csvs[@]} -gt 1 ]]; then
+  run "$python" "$here/bin/lm_optimizer.py" "${network[@]}" "${decoder[@]}" --test_files "${csvs[1]}" \
+    --test_batch_size 16 --lm_alpha_max 10 --lm_beta_max 10 "$@" | tee "$keep/tuning.txt"
+  read -r _ _ _ alpha _ beta < <(grep -- --lm_alpha "$keep/tuning.txt")
+  "${build[@]}" --default_alpha "$alpha" --default_beta "$beta"
+  decoder+=(--lm_alpha "$alpha" --lm_beta "$beta")
+fi
+
+tests=("${csvs[@]:2}")
+[[ ${#tests[@]} -gt 0 ]] || tests=("${csvs[@]:1}")
+tested=$(printf ',%s' "${tests[@]}")
+run "$python" -u "$here/DeepSpeech.py" "${network[@]}" "${decoder[@]}" --test_files "${tested:1}" --test_batch_size 16 \
+  --export_dir "$keep/model" "$@" --train_files=
+echo "To transcribe: deepspeech --model $keep/model/output_graph.tflite --scorer $scorer --audio a.wav"
