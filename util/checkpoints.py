@@ -117,7 +117,7 @@ def save_checkpoint(
         shutil.rmtree(scratch)
     except (OSError, DataError, tf.errors.OpError) as error:
         raise CheckpointError(
-            f"Cannot save step {step} to {directory}: {_first_line(error)}; earlier checkpoints there"
+            f"Cannot save step {step} to {directory}: {first_line(error)}; earlier checkpoints there"
             " are untouched. Make room or choose another --save_checkpoint_dir."
         ) from error
 
@@ -165,7 +165,7 @@ def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any
             variable.assign(reader.get_tensor(name))
         state: dict[str, Any] = json.loads(reader.get_tensor(STATE)) if STATE in shapes else {}
     except (OSError, IndexError, RuntimeError, ValueError, tf.errors.OpError) as error:
-        raise DamagedCheckpointError(f"{prefix} is damaged: {_first_line(error)}.") from error
+        raise DamagedCheckpointError(f"{prefix} is damaged: {first_line(error)}.") from error
     return state
 
 
@@ -304,7 +304,7 @@ def read_run(directory: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({_first_line(error)}): it describes the checkpoints beside it;"
+            f"{path} cannot be read ({first_line(error)}): it describes the checkpoints beside it;"
             " restore it, or move the directory away to start afresh."
         ) from error
     if not isinstance(description, dict) or not isinstance(description.get("network", {}), dict):
@@ -315,5 +315,6 @@ def read_run(directory: Path) -> dict[str, Any]:
     return description
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
