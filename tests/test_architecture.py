@@ -23,10 +23,10 @@ LEVELS = (
     | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables", "precision"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
     | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"},
-    {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check"},
-    {"feeding", "export", "importing", "survey"},
-    {"rehearsal", "scoring", "verified_export", "data_report", "data_fix"},
-    {"data_page"},
+    {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check", "foreign"},
+    {"feeding", "export", "importing", "survey", "model_file"},
+    {"rehearsal", "scoring", "verified_export", "data_report", "data_fix", "sources"},
+    {"data_page", "starting"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 WITHOUT_TENSORFLOW = {"files", "text", "audio", "audio_faults", "corpus", "threads"}  # what importers are made of

@@ -53,7 +53,9 @@ def find_source(flags: Mapping[str, Any]) -> Path | None:
     if flags["initialize_from_frozen_model"]:
         return Path(flags["initialize_from_frozen_model"])
     chosen = flags["load_checkpoint_dir"] or flags["checkpoint_dir"]
-    path = Path(chosen) if chosen else save_path(flags)
+    if not chosen:
+        return None
+    path = Path(chosen)
     ours = home(path)
     if list_checkpoints(ours, "train") or list_checkpoints(ours, "best_dev"):
         return ours
