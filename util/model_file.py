@@ -106,6 +106,9 @@ class ModelFile:
             there = next((old for old in old_names(name) if old in fitting), None)
             if there is not None:
                 self.weights[name] = fitting[there]
+        if any(node.op == "Rsqrt" for node in nodes.values()) and "layer_1/LayerNorm/gamma" not in self.weights:
+            raise CheckpointError(f"{self.path} normalises its layers by numbers without names, which cannot be told"
+                                  " apart: give its .tflite file or the directory of its checkpoint.")  # fmt: skip
         cells = [node.attr["forget_bias"].f for node in nodes.values() if node.op == "BlockLSTM"]
         forget_bias = cells[0] if cells else float(f"{OLD_CELL}/bias" in fitting)
         if f"{STREAMING}/bias" in self.weights:  # both directions have the forget bias of ours

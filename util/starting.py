@@ -54,7 +54,7 @@ class Start:
         state = State(**cluster.share(loaded, self._model.variables))
         state.reduction = 1.0 if self._flags["force_initialize_learning_rate"] else state.reduction
         state.aim_at(self._flags["epochs"])
-        place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if state.step else "new weights"
+        place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if loaded else "new weights"
         self._console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {self.own.path}.")
         if state.epoch < state.frozen_epochs:
             self._console.say(f"Only the new layers learn until the end of epoch {state.frozen_epochs}.")
