@@ -51,7 +51,7 @@ from util.precision import has_bfloat16, in_bfloat16
 from util.progress import DEBUG, INFO, WARNING, Console, StopRequest, duration
 from util.rehearsal import try_longest
 from util.scoring import Rounds, compare, recognise, same_everywhere, score_batches
-from util.sources import check_transfer, inherit, read_labels, run_path
+from util.sources import inherit, read_labels, run_path
 from util.starting import Start, is_dropped
 from util.task import Task
 from util.text import Alphabet, ByteAlphabet
@@ -208,7 +208,6 @@ def check_flags() -> None:
         raise UsageError(
             "Nothing to do: give --train_files (--dry_run too), --test_files, --one_shot_infer or --export_dir."
         )
-    check_transfer(TABLE.values())
     places = FLAGS.checkpoint_dir, FLAGS.load_checkpoint_dir, FLAGS.initialize_from_frozen_model
     if "train_files" not in wanted and not any(places):
         raise UsageError(f"--{wanted[0]} without training needs --checkpoint_dir, where the network is.")

@@ -129,22 +129,20 @@ def test_a_model_file_is_exported_again(program: Program, tmp_path: Path, csv: P
 
 
 def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path, csv: Path, checkpoint: Path):
-    """The last checkpoint with its moments begins a run of its own, and from then on that one counts."""
+    """An update makes of weights and moments what it makes of them there; then our own run counts."""
     before = contents(checkpoint)
-    train = "--train_files", csv, "--checkpoint_dir=coqui", "--learning_rate=0", "--notest"
+    sentence = "she had your dark suit in greasy wash water all year"
+    csv.write_text(csv.read_text().replace("she had your dark suit", sentence))
+    train = "--train_files", csv, "--checkpoint_dir=coqui", "--dropout_rate=0"  # at 0.001, the rate of the next step
     done = program(*train, "--epochs=1")
     assert done.returncode == 0, done.stderr
     assert "Loaded coqui/train-303 (step 303) of an older program." in done.stderr
     assert "Training from epoch 1, batch 1 to the end of epoch 1; checkpoints in coqui/continued." in done.stderr
     assert contents(checkpoint) == before
-    theirs = tf.train.load_checkpoint(str(checkpoint / "train-303"))
-    ours = tf.train.load_checkpoint(str(checkpoint / "continued" / "train-304"))
-    for name in theirs.get_variable_to_shape_map():
-        if name.startswith(("layer_", "cudnn_")) and "/Adam" not in name:  # a rate of 0 keeps them
-            np.testing.assert_array_equal(ours.get_tensor(name), theirs.get_tensor(name), err_msg=name)
-        elif name.endswith("/Adam_1"):  # v = beta2 v + (1 - beta2) g^2 (Kingma and Ba 2014)
-            assert (ours.get_tensor(name) >= np.float32(0.9989) * theirs.get_tensor(name)).all(), name
-            assert theirs.get_tensor(name).max() > 0
+    old, ours = (tf.train.load_checkpoint(str(checkpoint / name)) for name in ("train-303", "continued/train-304"))
+    for name, expected in np.load(COQUI / "next_step.npz").items():
+        moved = np.abs(expected - old.get_tensor(name)).max()
+        np.testing.assert_allclose(ours.get_tensor(name), expected, atol=moved / 100 + 1e-7, err_msg=name)
     again = program(*train, "--epochs=2")
     assert "Loaded coqui/continued/train-304." in again.stderr
     assert "Training from epoch 2, batch 1" in again.stderr
@@ -156,7 +154,6 @@ def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path
     [
         (["--n_hidden=16"], ["coqui", "--n_hidden 12", "--n_hidden 16", "use the same --n_hidden"]),
         (["--bidirectional"], ["--bidirectional False", "--bidirectional True"]),
-        (["--alphabet_config_path=greek.txt"], ["28 labels", "3 labels", "--drop_source_layers 1"]),
         (["--drop_source_layers=1", "--load_checkpoint_dir=nowhere"], ["--drop_source_layers 1", "nowhere"]),
     ],
     ids=lambda value: " ".join(value[:1]),
@@ -164,12 +161,8 @@ def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path
 def test_what_contradicts_it_is_one_sentence(
     program: Program, tmp_path: Path, csv: Path, checkpoint: Path, flags, words
 ):
-    (tmp_path / "greek.txt").write_text("λ\nμ\nπ\n")
     if "nowhere" not in flags[-1]:
         flags = ["--load_checkpoint_dir=coqui", *flags]
-    (tmp_path / "d.csv").write_text(
-        csv.read_text().replace("she had your dark suit", "λ" if "greek" in flags[-1] else "a")
-    )
     done = program("--train_files", csv, "--save_checkpoint_dir=new", *flags)
     assert done.returncode in (1, 2)
     error = done.stderr.splitlines()[-1]

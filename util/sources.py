@@ -62,25 +62,6 @@ def find_source(flags: Mapping[str, Any]) -> Path | None:
     return path if ForeignDirectory.at(path) else None
 
 
-def check_transfer(flags: Mapping[str, Any]) -> None:
-    """Refuse flags about the start that contradict each other.
-
-    Raises:
-        UsageError: they do.
-    """
-    if flags["initialize_from_frozen_model"]:
-        for name, value in (("load_checkpoint_dir", ""), ("load_train", "init")):
-            if flags[name] and value in ("", flags[name]):
-                raise UsageError(
-                    f"--initialize_from_frozen_model and --{name} {flags[name]} name two beginnings: leave one out."
-                )
-    if flags["freeze_source_layers"] and not flags["drop_source_layers"]:
-        raise UsageError(
-            f"--freeze_source_layers {flags['freeze_source_layers']} leaves nothing to train: give"
-            " --drop_source_layers too, the number of layers that are new."
-        )
-
-
 def settings_from(source: Path) -> dict[str, Any]:
     """Return the flags of the network at a source, `bytes_output_mode` or `alphabet_path` among them where known.
 
@@ -111,7 +92,9 @@ def inherit(flags: Mapping[str, Any], given: Collection[str]) -> tuple[list[str]
 
     Raises:
         CheckpointError: the source cannot be read.
+        UsageError: the flags name no source, or two.
     """
+    _check_transfer(flags)
     source = None if flags["job_name"] == "ps" else find_source(flags)
     if source is None:
         return [], ""
@@ -129,6 +112,25 @@ def inherit(flags: Mapping[str, Any], given: Collection[str]) -> tuple[list[str]
     arguments += alphabet
     shown = ", ".join(argument.replace("=", " ", 1) for argument in arguments)
     return arguments, f"The network in {source} has {shown}." if shown else ""
+
+
+def _check_transfer(flags: Mapping[str, Any]) -> None:
+    """Refuse flags about the start that contradict each other.
+
+    Raises:
+        UsageError: they do.
+    """
+    if flags["initialize_from_frozen_model"]:
+        for name, value in (("load_checkpoint_dir", ""), ("load_train", "init")):
+            if flags[name] and value in ("", flags[name]):
+                raise UsageError(
+                    f"--initialize_from_frozen_model and --{name} {flags[name]} name two beginnings: leave one out."
+                )
+    if flags["freeze_source_layers"] and not flags["drop_source_layers"]:
+        raise UsageError(
+            f"--freeze_source_layers {flags['freeze_source_layers']} leaves nothing to train: give"
+            " --drop_source_layers too, the number of layers that are new."
+        )
 
 
 def _alphabet_argument(settings: Mapping[str, Any], present: str) -> list[str]:
