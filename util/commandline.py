@@ -17,7 +17,13 @@ from typing import Any
 from util.errors import DeepSpeechError, UsageError
 from util.progress import ERROR, Console
 
-ALIASES = {"epoch": "epochs", "scorer": "scorer_path", "utf8": "bytes_output_mode"}
+ALIASES = {
+    "epoch": "epochs",
+    "scorer": "scorer_path",
+    "utf8": "bytes_output_mode",
+    "export_min_stt_version": "export_min_ds_version",
+    "export_max_stt_version": "export_max_ds_version",
+}
 
 _RETIRED = {
     "features are computed while training runs, at a small part of its cost; there is no cache": """
@@ -29,7 +35,8 @@ _RETIRED = {
         default_stddev b1_stddev h1_stddev b2_stddev h2_stddev b3_stddev h3_stddev b5_stddev h5_stddev
         b6_stddev h6_stddev""",
     "use --load_train and --load_evaluate": "load",
-    "use --scorer_path": "lm_binary_path lm_trie_path lm trie decoder_library_path",
+    "every epoch is shuffled, and no utterance is left out": "shuffle_batches shuffle_start shuffle_buffer",
+    "use --scorer_path": "vocab_file lm_binary_path lm_trie_path lm trie decoder_library_path",
     "use --lm_alpha and --lm_beta": "lm_weight word_count_weight valid_word_count_weight",
     "use --augment": """
         data_aug_features_additive data_aug_features_multiplicative
@@ -52,7 +59,7 @@ RETIRED = {name: notice for notice, names in _RETIRED.items() for name in names.
 _SWITCHES = """
     augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
     log_traffic horovod train_cudnn load_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
-    normalize_sample_rate export_tflite"""
+    normalize_sample_rate shuffle_batches export_tflite"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
 STOPPED = 130  # exit status of a program that was asked to end
