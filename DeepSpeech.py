@@ -665,7 +665,8 @@ def main() -> int:
         if not task.only_serves:
             check_flags()
         console.configure(FLAGS.log_level, FLAGS.show_progressbar)
-        console.say(TABLE.inherited, INFO if TABLE.inherited else DEBUG)
+        if TABLE.inherited:
+            console.say(TABLE.inherited)
         for notice in TABLE.notices():
             console.warn(notice)
         (serve if task.only_serves else run)(task, DeviceSettings.from_flags(TABLE.values()), console)

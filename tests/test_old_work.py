@@ -136,7 +136,7 @@ def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path
     train = "--train_files", csv, "--checkpoint_dir=coqui", "--dropout_rate=0"  # at 0.001, the rate of the next step
     done = program(*train, "--epochs=1")
     assert done.returncode == 0, done.stderr
-    assert "Loaded coqui/train-303 (step 303) of an older program." in done.stderr
+    assert "Loaded coqui/train-303 (step 303) of another program." in done.stderr
     assert "Training from epoch 1, batch 1 to the end of epoch 1; checkpoints in coqui/continued." in done.stderr
     assert contents(checkpoint) == before
     old, ours = (tf.train.load_checkpoint(str(checkpoint / name)) for name in ("train-303", "continued/train-304"))

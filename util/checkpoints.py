@@ -282,7 +282,7 @@ def check_network(path: Path, made_with: Mapping[str, Any], network: Mapping[str
         if flag in network and value != network[flag]:
             keeps = "" if flag != "alphabet_config_path" else " --drop_source_layers 1 in a new --save_checkpoint_dir,"
             raise CheckpointError(
-                f"The checkpoints in {path} were made with {_shown(flag, value)}, this command says"
+                f"The network in {path} was made with {_shown(flag, value)}, this command says"
                 f" {_shown(flag, network[flag])}: use the same --{flag},{keeps} or another --checkpoint_dir."
             )
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from util import tf
-from util.errors import CheckpointError
+from util.errors import CheckpointError, DataError
 from util.foreign import OLD_CELL, fill, old_names, settings_of, with_forget_bias
 from util.graph_file import read_graph
 from util.text import Alphabet, ByteAlphabet
@@ -86,10 +86,12 @@ class ModelFile:
         data = self.metadata.get("metadata_alphabet")
         if data is None:
             raise CheckpointError(f"{self.path} holds no alphabet: give a text file with one label on each line.")
-        labels = _parse_alphabet(data)
-        if labels == [bytes([byte]) for byte in range(1, 256)]:
-            return ByteAlphabet()
-        return Alphabet([label.decode() for label in labels])
+        try:
+            labels = _parse_alphabet(data)
+            is_bytes = labels == [bytes([byte]) for byte in range(1, 256)]
+            return ByteAlphabet() if is_bytes else Alphabet([label.decode() for label in labels])
+        except (struct.error, KeyError, ValueError, DataError) as error:
+            raise CheckpointError(f"{self.path} is damaged: its alphabet cannot be read.") from error
 
     def load(self, variables: Mapping[str, Any]) -> None:
         """Copy the weights into variables; moments become zero."""

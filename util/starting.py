@@ -164,7 +164,7 @@ class Start:
         check_network(source, made_with, network)
 
     def _tell(self, prefix: Path, step: int, missing: list[str]) -> None:
-        self._console.say(f"Loaded {prefix} (step {step}) of an older program.")
+        self._console.say(f"Loaded {prefix} (step {step}) of another program.")
         layers = sorted({name.rpartition("/")[0] for name in missing})
         if layers:
             self._console.warn(
