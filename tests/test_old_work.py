@@ -23,7 +23,7 @@ from util.audio import read_audio
 from util.errors import CheckpointError
 from util.features import FeatureSet
 from util.foreign import ForeignDirectory, home, read_flags_file
-from util.graph_file import make_calls, make_graph
+from util.graph_file import make_calls, make_graph, memory_mapped, read_graph
 from util.inference import TfliteModel, run_stream
 from util.model_file import ModelFile
 from util.sources import inherit, read_labels
@@ -143,7 +143,7 @@ def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path
     for name, expected in np.load(COQUI / "next_step.npz").items():
         moved = np.abs(expected - old.get_tensor(name)).max()
         np.testing.assert_allclose(ours.get_tensor(name), expected, atol=moved / 100 + 1e-7, err_msg=name)
-    again = program(*train, "--epochs=2")
+    again = program(*train, "--epoch=2")  # an alias, which is read twice
     assert "Loaded coqui/continued/train-304." in again.stderr
     assert "Training from epoch 2, batch 1" in again.stderr
     assert contents(checkpoint) == before
@@ -326,6 +326,15 @@ def test_a_frozen_graph_says_what_it_said():
         "feature_win_len": 32, "feature_win_step": 20, "relu_clip": 20.0, "alphabet_path": model.path,
     }  # fmt: skip
     assert read_labels(model.path) == read_alphabet(ENGLISH)
+
+
+def test_a_mapped_graph_has_the_same_weights(tmp_path: Path):
+    path = tmp_path / "m.pbmm"
+    path.write_bytes(memory_mapped(read_graph((COQUI / "output_graph.pb").read_bytes())))
+    assert path.read_bytes().count(b"memmapped_package://Tensor_") > 0
+    mapped, whole = ModelFile(path), ModelFile(COQUI / "output_graph.pb")
+    assert mapped.settings() == whole.settings() | {"alphabet_path": path}
+    check_weights(mapped, whole.weights, 0)
 
 
 def test_int8_weights_say_what_the_file_says():
