@@ -104,9 +104,9 @@ class ForeignDirectory:
             prefix = self.path / Path(named[1]).name  # the directory may have moved since
             if Path(f"{prefix}.index").exists():
                 return prefix
-        pattern = r"best_dev-(\d+)" if kind == "best_dev" else r"(?:train|model\.\w+)-(\d+)"
+        pattern = r"best_dev-(\d+)" if kind == "best_dev" else r"(?:train|model\.\S+?)(?:-(\d+))?"
         steps = {path.stem: re.fullmatch(pattern, path.stem) for path in self.path.glob("*.index")}
-        newest = max(((int(match[1]), name) for name, match in steps.items() if match), default=None)
+        newest = max(((int(match[1] or 0), name) for name, match in steps.items() if match), default=None)
         return newest and self.path / newest[1]
 
     def settings(self) -> dict[str, Any]:
