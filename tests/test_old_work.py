@@ -296,7 +296,8 @@ def test_wrong_flags_beside_a_checkpoint(checkpoint: Path):
 
 PLAIN = {
     "train": True, "train_files": [], "job_name": "localhost", "load_train": "auto", "initialize_from_frozen_model": "",
-    "freeze_source_layers": 0, "drop_source_layers": 0, "checkpoint_dir": "", "load_checkpoint_dir": "", "save_checkpoint_dir": "", "bidirectional": True, "n_hidden": 2048,
+    "freeze_source_layers": 0, "drop_source_layers": 0,
+    "checkpoint_dir": "", "load_checkpoint_dir": "", "save_checkpoint_dir": "", "bidirectional": True, "n_hidden": 2048,
     "layer_norm": False, "relu_clip": 20.0, "audio_sample_rate": 16000, "feature_win_len": None,
     "feature_win_step": 20.0, "alphabet_config_path": str(ENGLISH), "bytes_output_mode": False,
 }  # fmt: skip

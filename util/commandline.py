@@ -131,9 +131,10 @@ class FlagTable:
             self._pending[name] = feature
 
     def accept_old_flags(self) -> None:
-        """Define the aliases and the retired flags."""
+        """Define the aliases of the flags that there are, and the retired flags."""
         for alias, name in ALIASES.items():
-            self._absl.DEFINE_alias(alias, name)
+            if name in self._values:
+                self._absl.DEFINE_alias(alias, name)
         for name, notice in RETIRED.items():
             kind = self._absl.DEFINE_boolean if name in RETIRED_SWITCHES else self._absl.DEFINE_string
             kind(name, None, notice)
