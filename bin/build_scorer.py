@@ -4,8 +4,8 @@
   bin/build_scorer.py --text corpus.txt --alphabet data/alphabet.txt --output my.scorer
 
 Text has one sentence per line, written as the transcripts are: what the alphabet cannot write cannot
-be recognised, and words that have such characters are reported. CSVs of utterances may be given as
-text, too. doc/Scorer.md tells more.
+be recognised, and words that have such characters are reported. Sets of utterances (CSV, SDB, tar) may
+be given as text, too. doc/Scorer.md tells more.
 """
 
 from __future__ import annotations
@@ -55,7 +55,14 @@ def make_parser() -> argparse.ArgumentParser:
     """Define the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--text", nargs="+", action="extend", required=True, metavar="FILE", help="text, also .gz .xz .bz2, or a CSV")
+    add(
+        "--text",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="FILE",
+        help="text, also .gz .xz .bz2, or a CSV, SDB or tar file",
+    )
     add("--output", type=Path, required=True, metavar="FILE", help="the .scorer file to write")
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument("--alphabet", metavar="FILE", help="the alphabet of the acoustic model")

@@ -4,8 +4,9 @@
   bin/check_data.py --train_files train.csv --dev_files dev.csv --test_files test.csv --html check.html
 
 Reads every recording and says which rows training would leave out and why, which recordings and speakers are in
-several sets, and which clips stand out: clipped, silent, too long or too short for their transcript. CSVs without a
-flag are a set each. The exit status is 1 where rows are at fault or sets share something. doc/Data.md tells more.
+several sets, and which clips stand out: clipped, silent, too long or too short for their transcript. Sets are CSV, SDB
+or tar files; those without a flag are a set each. The exit status is 1 where rows are at fault or sets share something.
+doc/Data.md tells more.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from util.features import FeatureSet
 from util.files import make_directory, write_atomically
 from util.measures import SILENCE_DB
 from util.progress import Console
+from util.sample_sets import kind_of
 from util.survey import take_survey
 from util.text import ByteAlphabet, read_alphabet
 
@@ -50,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Define the options; those of DeepSpeech.py have its names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("csv", nargs="*", metavar="CSV", help="sets of their own")
+    add("csv", nargs="*", metavar="CSV", help="sets of their own, or SDB and tar files")
     for purpose in SPLITS:
         add(f"--{purpose}_files", metavar="CSV,...", default="", help=f"the {purpose} set, comma separated")
     add("--alphabet_config_path", metavar="FILE", type=Path, help="labels of the network (data/alphabet.txt)")
@@ -107,6 +109,9 @@ def check_outputs(options: argparse.Namespace, splits: dict[str, list[str]]) -> 
     outputs = [path for path in (options.json, options.html) if path]
     if options.fix:
         outputs += [*plan_targets(splits, options.fix).values(), options.fix / FITTING]
+        for path in (path for paths in splits.values() for path in paths):
+            if (kind := kind_of(path)) != "CSV":
+                raise UsageError(f"--fix writes CSVs, and {path} is {kind}: make a CSV of it by bin/data_set_tool.py.")
     for output in outputs:
         if output.resolve() in {path.resolve() for path in inputs}:
             raise UsageError(f"{output} is read and would be overwritten: choose another name or folder.")

@@ -4,8 +4,8 @@
   bin/transcribe.py --model model.tflite --scorer my.scorer --src talks/ --dst transcripts/ --formats json srt
 
 Recordings are cut where nobody speaks; times are those of the whole recording. Each one's files appear when
-it is finished, and are not made again: the same command goes on where it was stopped. doc/Transcribing.md
-tells more.
+it is finished, and are not made again: the same command goes on where it was stopped. --checkpoint_dir in place
+of --model takes the network of a run, with flags of DeepSpeech.py. doc/Transcribing.md tells more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +35,7 @@ except ImportError as error:
     sys.exit(f"transcribe.py: {error}: run bin/make-env.sh, then `. .venv/bin/activate`, or see README.md.")
 from util.audio import read_info
 from util.errors import AudioError, DataError, DeepSpeechError, UsageError
-from util.files import make_directory, write_atomically
+from util.files import make_directory, read_utf8, write_atomically
 from util.progress import ERROR, Console, Tracker
 from util.task import count_cores
 
@@ -69,8 +71,9 @@ Task = tuple[Recording, Segment | None]  # None: the recording ends
 def main() -> int:
     """Transcribe as the command line says; returns the exit status."""
     parser = make_parser()
-    arguments = parser.parse_args()
-    cli.check_model_options(parser, arguments)
+    arguments, others = parser.parse_known_args()
+    arguments.others = others
+    check(parser, arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments, Console())
@@ -86,14 +89,26 @@ def main() -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Define the options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        conflict_handler="resolve",
+    )
     add = parser.add_argument
     cli.add_model_options(parser)
+    add("--model", metavar="FILE", help="the acoustic model: .tflite, .pb or .pbmm")  # resolved: not required
+    add("--checkpoint_dir", metavar="DIR", help="a run of DeepSpeech.py in place of --model")
+    add("--scorer_path", dest="scorer", help=argparse.SUPPRESS)
     add("--src", type=Path, nargs="+", action="extend", required=True, metavar="PATH", help="recordings, or folders")
     add("--dst", type=Path, metavar="DIR", help="where to write (beside the recordings); for one recording also a file")
-    add("--formats", nargs="+", choices=FORMATS, default=["json"], help="what to write (json)")
-    add("--recursive", action="store_true", help="look into the folders of folders")
-    add("--force", action="store_true", help="transcribe what has its files already")
+    add("--formats", nargs="+", choices=FORMATS, help="what to write (json; with --checkpoint_dir tlog, as in 0.9.3)")
+    for name, meaning in (
+        ("recursive", "look into the folders of folders"),
+        ("force", "transcribe what has its files already"),
+    ):
+        add(f"--{name}", type=yes_or_no, nargs="?", const=True, default=False, metavar="BOOL", help=meaning)
+        add(f"--no{name}", dest=name, action="store_false", help=argparse.SUPPRESS)
     add("--vad_aggressiveness", type=int, choices=range(4), default=3, help="higher: less is speech (%(default)s)")
     add("--longest_segment", type=float, default=15.0, metavar="S", help="cut longer speech (%(default)s seconds)")
     add("--batch_size", type=cli.positive, default=16, metavar="N", help="parts heard together (%(default)s)")
@@ -101,6 +116,24 @@ def make_parser() -> argparse.ArgumentParser:
     for retired in ("--outlier_duration_ms", "--outlier_batch_size"):
         add(retired, type=int, help=argparse.SUPPRESS)
     return parser
+
+
+def yes_or_no(text: str) -> bool:
+    """Read the value of a switch as 0.9.3 takes it."""
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false") from None
+
+
+def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """End the program for what argparse cannot see, and choose the formats."""
+    cli.check_model_options(parser, arguments)
+    if bool(arguments.model) == bool(arguments.checkpoint_dir):
+        parser.error("give --model or --checkpoint_dir, where the network is, and not both")
+    if arguments.model and arguments.others:
+        parser.error(f"unrecognized arguments: {' '.join(arguments.others)}")
+    arguments.formats = arguments.formats or (["json"] if arguments.model else ["tlog"])
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -115,7 +148,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.say(f"{len(recordings) - len(wanted)} of {len(recordings)} recordings have been transcribed before.")
     if not wanted:
         return 0
-    model = cli.load_model(arguments, threads=1)  # of each batch
+    model = load_model(arguments)
     for recording in wanted:
         measure(recording)
     seconds = sum(round(recording.duration) for recording in wanted)
@@ -132,6 +165,22 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     failed = sum(bool(recording.fault) for recording in wanted)
     console.say(f"Transcribed {len(wanted) - failed} of {len(wanted)} recordings.")
     return int(failed > 0)
+
+
+def load_model(arguments: argparse.Namespace) -> deepspeech.Model:
+    """Load the model; DeepSpeech.py exports that of a checkpoint, and ends this program where it cannot."""
+    if arguments.model:
+        return cli.load_model(arguments, threads=1)  # of each batch
+    with tempfile.TemporaryDirectory() as folder:
+        flags = {"checkpoint_dir": arguments.checkpoint_dir, "export_dir": folder, "export_quantize": "false"}
+        flags |= {"log_level": 2, "export_beam_width": 1024}  # as wide as the test
+        only_export = ["--train_files=", "--test_files=", "--one_shot_infer="]
+        command = [*arguments.others, *(f"--{name}={value}" for name, value in flags.items()), *only_export]
+        status = subprocess.run([sys.executable, str(ROOT / "DeepSpeech.py"), *command], check=False).returncode
+        if status:
+            sys.exit(status)
+        arguments.model = f"{folder}/output_graph.tflite"
+        return cli.load_model(arguments, threads=1)
 
 
 class Progress:
@@ -164,21 +213,44 @@ def find_recordings(arguments: argparse.Namespace) -> list[Recording]:
     recordings: list[Recording] = []
     taken: dict[Path, Path] = {}
     for source in arguments.src:
-        paths = [source]
-        if source.is_dir():
-            every = source.rglob("*") if arguments.recursive else source.iterdir()
-            paths = sorted(path for path in every if path.suffix.lower() in SUFFIXES)
-            if not paths:
-                raise UsageError(
-                    f"--src: {source} has no recordings in it ({', '.join(sorted(SUFFIXES))}); --recursive looks deeper"
-                )
-        for path in paths:
-            targets = choose_targets(path, source, arguments)
+        for path, targets in list_source(source, arguments):
             for target in targets.values():
                 if taken.setdefault(target, path) != path:
                     raise UsageError(f"{taken[target]} and {path} would both be written to {target}: rename one")
             recordings.append(Recording(path, targets))
     return recordings
+
+
+def list_source(source: Path, arguments: argparse.Namespace) -> list[tuple[Path, dict[str, Path]]]:
+    """Return the recordings of a file, folder or catalog, each with the file to write for each format."""
+    if source.suffix == ".catalog":
+        return read_catalog(source, arguments)
+    paths = [source]
+    if source.is_dir():
+        every = source.rglob("*") if arguments.recursive else source.iterdir()
+        paths = sorted(path for path in every if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise UsageError(
+                f"--src: {source} has no recordings in it ({', '.join(sorted(SUFFIXES))}); --recursive looks deeper"
+            )
+    return [(path, choose_targets(path, source, arguments)) for path in paths]
+
+
+def read_catalog(source: Path, arguments: argparse.Namespace) -> list[tuple[Path, dict[str, Path]]]:
+    """Read a catalog of DSAlign: a JSON list of objects that name `audio` and `tlog`, relative to the catalog.
+
+    Raises:
+        UsageError: it is used with --dst, or with other --formats.
+        DataError: it cannot be read, or is something else.
+    """
+    if arguments.dst or arguments.formats not in (["json"], ["tlog"]):
+        raise UsageError(f"{source} says what to write, .tlog files: leave out --dst and --formats")
+    expected = 'a catalog, JSON as in [{"audio": "a.wav", "tlog": "a.tlog"}]'
+    try:
+        entries = json.loads(read_utf8(source, expected))
+        return [(source.parent / entry["audio"], {"tlog": source.parent / entry["tlog"]}) for entry in entries]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{source} is not {expected}: {error!r}") from None
 
 
 def choose_targets(path: Path, source: Path, arguments: argparse.Namespace) -> dict[str, Path]:

@@ -128,11 +128,16 @@ def last_line(text: str) -> str:
 def test_two_workers_in_step_learn_what_one_process_learns_and_any_mode_goes_on(
     cluster: Callable[..., Tasks], deepspeech: Program, csvs: Csvs, tmp_path: Path
 ):
-    """Batches of 4 dealt to two workers, the last one of 1: a worker then has nothing to do."""
+    """Batches of 4 dealt to two workers, the last one of 1: a worker then has nothing to do.
+
+    Who reads an utterance has no part in how it is augmented.
+    """
+    augment = "--augment", "speed[factor=1~0.2]", "tempo[factor=1:1.2]", "time_mask[size=40]", "add[stddev=0.5]"
+    steady = "--dropout_rate=0", *augment
     csv = csvs.train.with_name("odd.csv")
     header, *rows = csvs.train.read_text().splitlines()
     csv.write_text("\n".join([header, *(rows * 3)[:13]]) + "\n")
-    flags = "--train_files", csv, "--dev_files", csvs.dev, "--epochs=5", "--dropout_rate=0", "--max_grad_norm=50"
+    flags = "--train_files", csv, "--dev_files", csvs.dev, "--epochs=5", "--max_grad_norm=50", *steady
     with cluster(*flags, "--train_batch_size=2", "--checkpoint_dir=two", "--test_files", csvs.test) as tasks:
         assert tasks.all_end() == {"worker 0": 0, "worker 1": 0}
         assert "Test on" in tasks.log("worker 0")
@@ -146,7 +151,7 @@ def test_two_workers_in_step_learn_what_one_process_learns_and_any_mode_goes_on(
     for name, values in weights(tmp_path / "two" / "train-20").items():
         np.testing.assert_allclose(values, weights(tmp_path / "one" / "train-20")[name], atol=2e-4, err_msg=name)
 
-    go_on = "--train_files", csv, "--dropout_rate=0", "--checkpoint_dir=two", "--train_batch_size=2"
+    go_on = "--train_files", csv, "--checkpoint_dir=two", "--train_batch_size=2", *steady
     alone = deepspeech(*go_on, "--epochs=6")
     assert "Training from epoch 6, batch 1" in alone.stderr, alone.stderr
     with cluster(*go_on, "--epochs=7", ps=1, workers=1, chief=True) as tasks:

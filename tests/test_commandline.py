@@ -8,8 +8,18 @@ from typing import Any
 import pytest
 from absl import flags
 
-from util.commandline import ALIASES, RETIRED, RETIRED_SWITCHES, FlagTable, join_switch_values, report_errors
+from util.commandline import (
+    ALIASES,
+    RETIRED,
+    RETIRED_SWITCHES,
+    FlagTable,
+    join_list_values,
+    join_switch_values,
+    repeat_flags,
+    report_errors,
+)
 from util.errors import DataError, UsageError
+from util.flag_page import CHECKOUT
 from util.progress import Console
 
 
@@ -18,7 +28,15 @@ def make_table() -> FlagTable:
     values = flags.FlagValues()
     definitions = {
         name: functools.partial(getattr(flags, name), flag_values=values)
-        for name in ("DEFINE_boolean", "DEFINE_integer", "DEFINE_float", "DEFINE_string", "DEFINE_list", "DEFINE_alias")
+        for name in (
+            "DEFINE_boolean",
+            "DEFINE_integer",
+            "DEFINE_float",
+            "DEFINE_string",
+            "DEFINE_list",
+            "DEFINE_alias",
+            "DEFINE_enum",
+        )
     }
     table = FlagTable(
         types.SimpleNamespace(FLAGS=values, Error=flags.Error, **definitions), "Does a thing.\n\nLong story."
@@ -28,6 +46,8 @@ def make_table() -> FlagTable:
     table.define("boolean", "shuffle", True, "mix the rows")
     table.define("string", "scorer_path", "", "language model")
     table.define("boolean", "bytes_output_mode", False, "bytes")
+    for bound in ("min", "max"):
+        table.define("string", f"export_{bound}_ds_version", "", "version")
     table.section("Training")
     table.define("integer", "epochs", 75, "times through the set", lower_bound=1)
     table.define("float", "rate", 0.5, "step")
@@ -69,6 +89,7 @@ def refuse(*arguments: str) -> str:
 def test_defaults():
     assert parse() == {
         "train_files": ["a.csv", "b.csv"], "shuffle": True, "scorer_path": "", "bytes_output_mode": False,
+        "export_min_ds_version": "", "export_max_ds_version": "",
         "epochs": 75, "rate": 0.5, "ps_hosts": "", "task_index": 0, "sync": False, "backoff": 0.5,
     }  # fmt: skip
 
@@ -102,6 +123,23 @@ def test_only_switches_take_the_word_behind_them():
     joined = "p --name true --switch=false false --switch=true true --switch x -switch=true"
     assert join_switch_values(line.split(), {"switch"}) == joined.split()
     assert parse("--scorer_path", "true", "--shuffle")["scorer_path"] == "true"
+
+
+def test_lists_with_blanks_as_in_coqui_stt():
+    line = "p --files a b c --epochs 3 4 --files=a b --files a,b c --files --epochs"
+    joined = "p --files a,b,c --epochs 3 4 --files=a b --files a,b,c --files --epochs"
+    assert join_list_values(line.split(), {"files"}) == joined.split()
+    assert parse("--train_files", "a.csv", "b.csv", "--epochs", "3")["train_files"] == ["a.csv", "b.csv"]
+    assert refuse("--train_files=a.csv", "b.csv").startswith("Unexpected argument 'b.csv'")
+    assert refuse("--epochs", "3", "4").startswith("Unexpected argument '4'")
+    assert refuse("a.csv", "b.csv").startswith("Unexpected argument 'a.csv'")
+
+
+def test_a_flag_with_several_values_takes_the_words_behind_them():
+    line = "p --add a b --add=c d e --name x y --add f --shuffle g"
+    single = "p --add a --add=b --add=c --add=d --add=e --name x y --add f --shuffle g"
+    assert repeat_flags(line.split(), {"add"}) == single.split()
+    assert repeat_flags(["p", "--add"], {"add"}) == ["p", "--add"], "a value is missing, absl says so"
 
 
 def test_aliases():
@@ -165,11 +203,16 @@ def test_every_retired_flag(name: str):
     assert notice.startswith(f"--{name} is accepted")
 
 
+def test_a_retired_flag_has_one_notice():
+    page = make_table().help_page()
+    assert {name: page.count(f"`--{name}`") for name in RETIRED} == dict.fromkeys(RETIRED, 1)
+
+
 def test_retired_switches_are_retired():
     assert set(RETIRED) >= RETIRED_SWITCHES
 
 
-@pytest.mark.parametrize("word", ["--help", "-h", "-?", "-help", "--helpshort", "--helpfull"])
+@pytest.mark.parametrize("word", ["--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"])
 def test_asking_for_help(word: str):
     assert make_table().parse(["p", "--epochs", "3", word]) is False
 
@@ -188,6 +231,29 @@ def test_the_help_text():
     tail = " ".join(lines[lines.index("Accepted from older versions, with a notice") + 1 :]).split()
     assert tail == [f"--{name}" for name in sorted(RETIRED)]
     assert max(map(len, lines)) <= 120
+
+
+def test_the_page_of_flags():
+    table = make_table()
+    table.define("enum", "color", "", ["", "red", "green"], "the color; --noshuffle: none, a <b> or c|d")
+    table.define("string", "alphabet", str(CHECKOUT / "data" / "a.txt"), "labels")
+    lines = table.help_page().splitlines()
+    assert lines[0] == "# Flags"
+    assert [line for line in lines if line.startswith("## ")] == ["## Data", "## Training", "## From older versions"]
+    for line in (
+        "| `--train_files` | list, comma separated | `a.csv,b.csv` | CSV files to train on |",
+        "| `--[no]shuffle` | switch | `yes` | mix the rows |",
+        "| `--epochs` | whole number | `75` | times through the set |",
+        "| `--scorer_path` | text |  | language model |",
+        "| `--ps_hosts` | text |  | not in this version: the cluster |",
+        "| `--color` | `red` `green` |  | the color; `--noshuffle`: none, a \\<b\\> or c\\|d |",
+        "| `--alphabet` | text | `data/a.txt` | labels |",  # wherever the checkout is
+        "| `--epoch` | the same as `--epochs` |",
+        "| `--load` | use `--load_train` and `--load_evaluate` |",
+    ):
+        assert line in lines
+    old = "\n".join(lines[lines.index("## From older versions") :])
+    assert all(f"`--{name}`" in old for name in [*RETIRED, *ALIASES])
 
 
 @pytest.mark.parametrize(

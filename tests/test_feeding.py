@@ -228,10 +228,11 @@ def test_no_faults_no_report(tmp_path: Path):
 
 def check_batch(batch: Batch, corpus: Corpus, members: list[int]) -> None:
     assert batch.members == members
+    assert batch.tensors[4].shape == (len(members), 0), "nothing is augmented"
     assert batch.samples.dtype == np.int16
     assert {a.dtype for a in (batch.n_samples, batch.labels, batch.label_len)} == {np.dtype(np.int32)}
     assert batch.samples.shape == (len(members), max(batch.n_samples))
-    for row, n_samples, labels, label_len, i in zip(*batch.tensors, members, strict=True):
+    for row, n_samples, labels, label_len, i in zip(*batch.tensors[:4], members, strict=True):
         sample = corpus.samples[i]
         assert FEATURES.frames(int(n_samples)) == sample.n_frames
         assert not row[n_samples:].any()
@@ -278,7 +279,8 @@ def test_a_file_that_vanishes_is_left_out_and_named(tmp_path: Path):
     assert one.errors[0].startswith(f"{tmp_path}/set.csv:3: cannot read {tmp_path}/b.wav: No such file or directory")
     assert two.members == []
     assert len(two.errors) == 2
-    samples, n_samples, labels, label_len = two.tensors
+    samples, n_samples, labels, label_len, numbers = two.tensors
+    assert numbers.shape == (1, 0)
     assert not samples.any(), "silence"
     assert labels.shape == (1, *label_len), "with a transcript"
     assert label_len > n_samples / 16, "that would not fit at a label for each millisecond"
@@ -286,6 +288,38 @@ def test_a_file_that_vanishes_is_left_out_and_named(tmp_path: Path):
     warnings = stream.getvalue().splitlines()
     assert len(warnings) == 3
     assert warnings[0] == f"Warning: {one.errors[0]}. It is left out of its batch."
+
+
+class Halved:
+    """Changes samples, notes of each utterance its position and the number of its labels, and says so at the end."""
+
+    n_numbers = 2
+
+    def __call__(self, position, samples, labels):
+        """Cut and weaken the utterance."""
+        return samples[: len(samples) // 2] // 2, np.array([position, len(labels)], np.float32)
+
+    def tell_costs(self, console: Console) -> None:
+        """Say so."""
+        console.say("halved")
+
+
+def test_batches_are_augmented(tmp_path: Path):
+    corpus, _ = make_corpus(tmp_path, ROWS)
+    plain = list(read_batches(corpus, [[3, 0], [1]], Console(stream=io.StringIO())))
+    (tmp_path / "c.wav").write_bytes(b"")
+    stream = io.StringIO()
+    batches = list(read_batches(corpus, [[3, 0], [1, 2], [2]], Console(stream=stream), Halved()))
+    assert stream.getvalue().splitlines()[-1] == "halved"
+    for row, n_samples, before, n_before in zip(*batches[0].tensors[:2], *plain[0].tensors[:2], strict=True):
+        assert n_samples == n_before // 2
+        np.testing.assert_array_equal(row[:n_samples], before[:n_samples] // 2)
+        assert not row[n_samples:].any()
+    for batch, members in zip(batches, ([3, 0], [1], []), strict=True):
+        assert batch.members == members
+        lengths = [len(corpus.samples[member].labels) for member in members]
+        np.testing.assert_array_equal(batch.numbers, np.reshape([*zip(members, lengths, strict=True)], [-1, 2]))
+    np.testing.assert_array_equal(batches[2].tensors[4], [[0, 0]], "silence that nothing is done to")
 
 
 def test_an_empty_batch():

@@ -165,6 +165,13 @@ def test_a_report_without_samples_to_show():
     ]
 
 
+def test_a_report_without_losses():
+    """An exported model tells none."""
+    lines = format_report("t", [score("a.wav", "one two", "one to", math.nan)], count=1)
+    assert lines[0] == "Test on t - WER: 0.500000, CER: 0.142857"
+    assert lines[2] == "  WER: 0.500000, CER: 0.142857"
+
+
 def test_samples_are_written_as_json(tmp_path: Path):
     path = tmp_path / "out.json"
     path.write_text("old")

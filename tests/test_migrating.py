@@ -35,6 +35,15 @@ BETWEEN = """
     utf8 lm trie use_cudnn_rnn cudnn_checkpoint data_aug_features_additive data_aug_features_multiplicative
     augmentation_spec_dropout_keeprate augmentation_sparse_warp augmentation_freq_and_time_masking
     augmentation_speed_up_std augmentation_pitch_and_tempo_scaling scorer horovod
+    augmentation_sparse_warp_num_control_points
+    augmentation_sparse_warp_time_warping_para augmentation_sparse_warp_interpolation_order
+    augmentation_sparse_warp_regularization_weight augmentation_sparse_warp_num_boundary_points
+    augmentation_freq_and_time_masking_freq_mask_range
+    augmentation_freq_and_time_masking_number_freq_masks
+    augmentation_freq_and_time_masking_time_mask_range
+    augmentation_freq_and_time_masking_number_time_masks
+    augmentation_pitch_and_tempo_scaling_min_pitch augmentation_pitch_and_tempo_scaling_max_pitch
+    augmentation_pitch_and_tempo_scaling_max_tempo
 """
 GIVEN_THEN = dict(flag.split("=") for flag in f"{FLAGS_0_1_1} {FLAGS_0_9_3}".split())  # the later counts
 OLD_FLAGS = sorted({*GIVEN_THEN, *COQUI.split(), *BETWEEN.split()})

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 SCRIPTS = sorted([*ROOT.glob("bin/*.sh"), ROOT / ".ci" / "run"])
-PROGRAMS = sorted(ROOT.glob("bin/*.py"))
+PROGRAMS = sorted([*ROOT.glob("bin/*.py"), *(path for path in ROOT.glob("*.py") if path.name != "setup.py")])
 
 
 def run(*command: object, **env: str) -> subprocess.CompletedProcess[str]:

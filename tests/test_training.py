@@ -263,6 +263,49 @@ def test_a_run_stopped_in_the_middle_resumes_exactly(
     assert losses[0] == losses[1], "the loss of the interrupted epoch counts both its parts"
 
 
+def test_an_augmented_run_resumes_exactly(deepspeech: Program, tmp_path: Path, csvs: Csvs, long_csv: Path):
+    """What is drawn for the batches still to come, and the clock, are those of a run that was never stopped."""
+    waveform = "volume[dbfs=-20:0~5]", "speed[factor=1~0.2]", "reverb[p=0.5]", f"overlay[p=0.5,source={csvs.dev}]"
+    graph = "pitch[p=0.5]", "tempo[factor=1~0.2]", "time_mask[n=0:2,size=40]", "add[stddev=0:1]"
+    flags = "--train_files", long_csv, "--epochs=1", "--checkpoint_secs=1", "--augment", *waveform, *graph
+    with deepspeech.start(*flags, "--checkpoint_dir=run") as process:
+        while not list(tmp_path.glob("run/train-*.index")) and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    step = max(steps_of(tmp_path / "run", "train"))
+    assert 0 < step < EPOCH
+    resumed, whole = together(deepspeech, [*flags, "--checkpoint_dir=run"], [*flags, "--checkpoint_dir=whole"])
+    assert f"Training from epoch 1, batch {step + 1} to the end of epoch 1" in resumed.stderr
+    assert "Training batches are augmented: volume (p 1, sample), speed (p 1, sample)" in resumed.stderr
+    costs = r"Augmentation costs per utterance volume \d\.\d\d ms, .*; within the training step pitch, tempo, time_mask"
+    assert re.search(costs, whole.stderr)
+    assert_same_checkpoint(*(tmp_path / folder / f"train-{EPOCH}" for folder in ("run", "whole")))
+
+
+def test_only_training_batches_are_augmented(deepspeech: Program, csvs: Csvs, tmp_path: Path):
+    """And with the learning rate 0 the loss of training alone can differ."""
+    files = "--train_files", csvs.train, "--dev_files", csvs.dev, "--metrics_files", csvs.test
+    flags = [*files, "--test_files", csvs.test, "--learning_rate=0", "--dropout_rate=0", "--epochs=1"]
+    augment = "--augment", "volume[dbfs=-40]", "reverb", "frequency_mask[n=9]", "tempo", "add"
+    runs = together(deepspeech, [*flags, "--checkpoint_dir=plain"], [*flags, "--checkpoint_dir=augmented", *augment])
+    events = {name: [read_events(tmp_path / folder, name) for folder in ("plain", "augmented")]
+              for name in ("epoch", "validation")}  # fmt: skip
+    losses = {name: [[event["loss"] for event in events] for events in both] for name, both in events.items()}
+    assert losses["validation"][0] == losses["validation"][1]
+    assert len(losses["validation"][0]) == 2
+    assert losses["epoch"][0] != pytest.approx(losses["epoch"][1], rel=1e-3)
+    assert runs[0].stdout == runs[1].stdout, "the report of the test"
+
+
+def test_augmentation_may_change_between_runs(deepspeech: Program, csvs: Csvs):
+    flags = "--train_files", csvs.train, "--checkpoint_dir=run"
+    for epochs, augment in ((1, ["--augment=warp"]), (2, ["--augment", "speed", "dropout"])):
+        done = deepspeech(*flags, f"--epochs={epochs}", *augment)
+        assert done.returncode == 0, done.stderr
+        assert f"Training is complete: {epochs} epochs, {6 * epochs} steps" in done.stderr
+
+
 def test_a_signal_before_training_ends_the_program_at_once(deepspeech: Program, long_flags: list[object]):
     with deepspeech.start(*long_flags) as process:
         process.stderr.readline()  # the first set is checked; TensorFlow is next
@@ -351,9 +394,10 @@ def test_the_best_checkpoint_is_chosen_by_the_measure_asked_for(deepspeech: Prog
 
 def test_dry_run_estimates_and_writes_nothing(deepspeech: Program, csvs: Csvs, tmp_path: Path):
     flags = "--train_files", csvs.train, "--dev_files", csvs.dev, "--train_batch_size=4", "--epochs=7"
-    done = deepspeech("--dry_run", *flags, "--checkpoint_dir=run")
+    done = deepspeech("--dry_run", *flags, "--checkpoint_dir=run", "--augment=speed[p=0.1,factor=0.5]")
     assert done.returncode == 0
-    assert re.search(r"longest batch \(\d utterances, 0\.\d s\) takes .* GiB of memory", done.stderr)
+    longest = "1.4 s"  # nine letters of 0.08 s at half the speed
+    assert re.search(rf"longest batch \(\d utterances, {longest}\) takes .* GiB of memory", done.stderr)
     assert re.search(r"an epoch of 2 batches takes about .* s\.", done.stderr)
     assert "Nothing was written" in done.stderr
     assert list(tmp_path.iterdir()) == []

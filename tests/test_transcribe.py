@@ -168,8 +168,22 @@ def test_a_folder_is_taken_up_where_it_was_left(run, talk, tmp_path):
     assert "2 of 3 recordings have been transcribed before." in done.stderr
     assert (tmp_path / "out" / "a.json").read_text() == "mine"
     assert json.loads((tmp_path / "out" / "deep" / "c.json").read_text())["duration"] > 5
-    run("--src", "talks", "--dst", "out", "--force")
+    run("--src", "talks", "--dst", "out", "--recursive=false", "--force", "True", "--noforce", "--force")
     assert json.loads((tmp_path / "out" / "a.json").read_text())["duration"] > 5
+
+
+def test_a_catalog_says_what_is_written_where(run, talk, tmp_path):
+    """The form of DSAlign; paths start at the catalog's folder."""
+    (tmp_path / "talks" / "out").mkdir(parents=True)
+    (tmp_path / "talk.wav").rename(tmp_path / "talks" / "a.wav")
+    entry = {"audio": "a.wav", "tlog": "out/b.tlog", "script": "a.txt", "aligned": "a.aligned"}
+    (tmp_path / "talks" / "all.catalog").write_text(json.dumps([entry]))
+    run("--src", "talks/all.catalog")
+    run("--src", "talks/a.wav", "--formats", "tlog")
+    log = (tmp_path / "talks" / "out" / "b.tlog").read_text()
+    assert log == (tmp_path / "talks" / "a.tlog").read_text()
+    assert len(json.loads(log)) == 2
+    assert "1 of 1 recordings have been transcribed before" in run("--src", "talks/all.catalog").stderr
 
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (3, 2), (40, 1)])
@@ -235,6 +249,13 @@ def test_interrupted_it_leaves_whole_files_and_goes_on(run, model, talk, tmp_pat
         (["--src", "empty"], 2, "empty has no recordings in it"),
         (["--src", "talk.wav", "talk.flac"], 2, "would both be written to talk.json"),
         (["--src", "talk.wav", "--longest_segment", "0.1"], 2, "--longest_segment is 0.1, expected at least 1 second"),
+        (["--src", "talk.wav", "--checkpoint_dir", "run"], 2, "give --model or --checkpoint_dir"),
+        (["--src", "talk.wav", "--force", "perhaps"], 2, "'perhaps' is neither true nor false"),
+        (["--src", "talk.wav", "--n_hidden", "48"], 2, "unrecognized arguments: --n_hidden 48"),
+        (["--src", "talks.catalog", "--dst", "texts"], 2, "talks.catalog says what to write"),
+        (["--src", "talks.catalog", "--formats", "srt"], 2, "talks.catalog says what to write"),
+        (["--src", "talks.catalog"], 1, "talks.catalog is not a catalog, JSON as in"),
+        (["--src", "gone.catalog"], 1, "cannot read gone.catalog"),
         (["--src", "talk.wav", "--formats", "docx"], 2, "invalid choice: 'docx'"),
         (["--src", "talk.wav", "--lm_alpha", "1"], 2, "--lm_alpha and --lm_beta are of a scorer"),
         (["--src", "talk.wav", "--scorer", "gone.scorer"], 1, "EnableExternalScorer failed with"),
@@ -243,6 +264,7 @@ def test_interrupted_it_leaves_whole_files_and_goes_on(run, model, talk, tmp_pat
 )
 def test_mistakes_are_one_sentence_and_a_status(run, talk, tmp_path, arguments, status, told):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "talks.catalog").write_text('[{"audio": "talk.wav"}]')
     soundfile.write(tmp_path / "talk.flac", talk, RATE)
     done = run(*arguments, status=status)
     assert told in done.stderr

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,12 @@ def test_compressed_text(compress, tmp_path):
 def test_transcripts_of_a_csv(tmp_path):
     table = b'wav_filename,wav_filesize,transcript\na.wav,1,one two\nb.wav,2,"three, four"\n'
     assert read(tmp_path, table)[1] == "one two\nthree, four\n"
+
+
+@pytest.mark.parametrize("name", ["opus.sdb", "csv.tar"])
+def test_transcripts_of_a_sample_database(name, tmp_path):
+    stored = Path(__file__).parent / "golden" / "sets" / name
+    assert read(tmp_path, stored.read_bytes())[1] == "a low tone\ngrüße\ntwo tones\n"
 
 
 def test_text_of_several_mebibytes_stays_whole(tmp_path):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,11 +19,14 @@ from numpy.typing import NDArray
 from util.audio_faults import SUPPORTED, check_end, cut_short, no_samples, not_audio, unsupported
 from util.errors import AudioError
 from util.files import write_atomically
+from util.opus import RATES as OPUS_RATES
+from util.stored import Audio, Stored, open_audio
 
 _FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "NIST"}
 _TOLERANCE = 0.1  # s that a transcript may reach beyond the end of its recording
 _BLOCK = 1 << 20  # samples read at a time: nearly always the whole utterance
 _LEAD = 24 * 1152  # samples: a frame of MP3 may need the bits of those before it, 24 at the lowest bit rates
+_OPUS_BITRATES = 6000, 256000  # bits per second of a channel, from libsndfile's greatest to its least compression
 _LONGEST = 3_600_000  # s; libsndfile gives a larger number for an unknown length
 
 
@@ -46,7 +50,7 @@ class AudioInfo:
         return self.n_samples / self.sample_rate
 
 
-def read_info(path: str | Path) -> AudioInfo:
+def read_info(path: Audio) -> AudioInfo:
     """Read what a file holds, and make sure that its end is there.
 
     Decodes the last sample only, except where the format does not tell the length.
@@ -69,14 +73,14 @@ def read_info(path: str | Path) -> AudioInfo:
         return AudioInfo(file.samplerate, file.channels, n_samples)
 
 
-def read_audio(path: str | Path, sample_rate: int) -> NDArray[np.int16]:
+def read_audio(path: Audio, sample_rate: int) -> NDArray[np.int16]:
     """Read a file as one channel at one rate.
 
     Channels are averaged, another rate is resampled (soxr, HQ), values beyond full scale are
     clipped. 16-bit mono at the right rate comes back as it is stored.
 
     Args:
-        path: WAV (8, 16, 24, 32 bits, float), FLAC, OGG, MP3 or uncompressed SPHERE.
+        path: WAV (8, 16, 24, 32 bits, float), FLAC, OGG, MP3 or uncompressed SPHERE, a file or stored in one.
         sample_rate: wanted, in Hz.
 
     Returns:
@@ -90,7 +94,7 @@ def read_audio(path: str | Path, sample_rate: int) -> NDArray[np.int16]:
         return _as_pcm(path, samples, file.samplerate, sample_rate)
 
 
-def read_stored(path: str | Path) -> tuple[NDArray[np.int16], int]:
+def read_stored(path: Audio) -> tuple[NDArray[np.int16], int]:
     """Read a file at its own rate with all its channels.
 
     Returns:
@@ -105,7 +109,7 @@ def read_stored(path: str | Path) -> tuple[NDArray[np.int16], int]:
         return samples if samples.dtype == np.int16 else _quantize(samples), file.samplerate
 
 
-def _read_whole(path: str | Path, file: Any, dtype: str) -> NDArray[Any]:
+def _read_whole(path: Audio, file: Any, dtype: str) -> NDArray[Any]:
     """Read dtype [samples, channels] to the end, which must be where the header says."""
     blocks = list(_blocks(file, dtype))
     samples: NDArray[Any] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros((0, 1), np.int16)])
@@ -114,9 +118,7 @@ def _read_whole(path: str | Path, file: Any, dtype: str) -> NDArray[Any]:
     return samples
 
 
-def read_part(
-    path: str | Path, sample_rate: int, start_s: float, end_s: float, channel: int | None
-) -> NDArray[np.int16]:
+def read_part(path: Audio, sample_rate: int, start_s: float, end_s: float, channel: int | None) -> NDArray[np.int16]:
     """Read a part of a file as `read_audio` reads the whole.
 
     Args:
@@ -158,7 +160,7 @@ def read_part(
         return _as_pcm(path, samples, file.samplerate, sample_rate)
 
 
-def is_as_wanted(path: str | Path, sample_rate: int) -> bool:
+def is_as_wanted(path: Audio, sample_rate: int) -> bool:
     """Return whether a file is a WAV or FLAC of 16 bits, one channel and that rate: nothing to convert.
 
     Raises:
@@ -172,7 +174,7 @@ def _is_exact(file: Any, sample_rate: int) -> bool:
     return bool((file.subtype, file.channels, file.samplerate) == ("PCM_16", 1, sample_rate))
 
 
-def _as_pcm(path: str | Path, samples: NDArray[Any], rate: int, sample_rate: int) -> NDArray[np.int16]:
+def _as_pcm(path: Audio, samples: NDArray[Any], rate: int, sample_rate: int) -> NDArray[np.int16]:
     """Make int16 [samples] at `sample_rate` of int16 or float32 [samples, channels] at `rate`."""
     _check_samples(path, samples)
     if samples.dtype == np.int16:
@@ -183,7 +185,7 @@ def _as_pcm(path: str | Path, samples: NDArray[Any], rate: int, sample_rate: int
     return _quantize(mono if rate == sample_rate else _resample(mono, rate, sample_rate))
 
 
-def _check_samples(path: str | Path, samples: NDArray[Any]) -> None:
+def _check_samples(path: Audio, samples: NDArray[Any]) -> None:
     """Make sure that there are samples and that they are numbers."""
     if len(samples) == 0:
         raise no_samples(path)
@@ -224,64 +226,91 @@ def write_audio(path: str | Path, samples: NDArray[np.int16], sample_rate: int) 
         DataError: the file cannot be written.
         ValueError: `samples` is not one channel of int16.
     """
+    if samples.ndim != 1:
+        raise ValueError(f"expected int16 [samples], found {samples.dtype} {list(samples.shape)}")
     write_atomically(path, encode_audio(Path(path).suffix, samples, sample_rate))
 
 
-def encode_audio(suffix: str, samples: NDArray[np.int16], sample_rate: int) -> bytes:
-    """Return the bytes of a file of 16-bit mono.
+def encode_audio(suffix: str, samples: NDArray[np.int16], sample_rate: int, bitrate: int | None = None) -> bytes:
+    """Return the bytes of a file of 16 bits, or of Opus in Ogg.
+
+    Opus knows few rates and not more than two channels: audio of another rate is resampled to the next higher one, more
+    channels are averaged.
 
     Args:
-        suffix: .wav or .flac.
-        samples: int16 [samples].
+        suffix: .wav, .flac or .opus.
+        samples: int16 [samples] or [samples, channels].
         sample_rate: in Hz.
+        bitrate: of Opus, in bits per second; None leaves it to the encoder.
 
     Raises:
-        ValueError: `samples` is not one channel of int16.
+        ValueError: `samples` is not int16 of one or two dimensions.
     """
-    if samples.dtype != np.int16 or samples.ndim != 1:
-        raise ValueError(f"expected int16 [samples], found {samples.dtype} {list(samples.shape)}")
+    if samples.dtype != np.int16 or samples.ndim not in (1, 2):
+        raise ValueError(
+            f"expected int16 [samples] or [samples, channels], found {samples.dtype} {list(samples.shape)}"
+        )
     file = BytesIO()
-    soundfile.write(file, samples, sample_rate, format=suffix.removeprefix(".").upper(), subtype="PCM_16")
+    if suffix != ".opus":
+        soundfile.write(file, samples, sample_rate, format=suffix.removeprefix(".").upper(), subtype="PCM_16")
+        return file.getvalue()
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    if n_channels > 2:
+        samples, n_channels = _quantize(samples.mean(axis=1, dtype=np.float32) / np.float32(32768)), 1
+    rate = opus_rate(sample_rate)
+    if rate != sample_rate:
+        samples = soxr.resample(samples, sample_rate, rate, quality="HQ")
+    least, most = _OPUS_BITRATES
+    level = None if bitrate is None else min(1.0, max(0.0, (most - bitrate / n_channels) / (most - least)))
+    soundfile.write(file, samples, rate, format="OGG", subtype="OPUS", compression_level=level)
     return file.getvalue()
 
 
+def opus_rate(sample_rate: int) -> int:
+    """Return the rate in Hz at which `encode_audio` stores audio of some rate as Opus."""
+    return next((rate for rate in OPUS_RATES if rate >= sample_rate), OPUS_RATES[-1])
+
+
 @contextmanager
-def _open(path: str | Path) -> Iterator[Any]:
-    try:
-        size = Path(path).stat().st_size
-        with Path(path).open("rb") as raw:
+def _open(path: Audio) -> Iterator[Any]:
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(open_audio(path))
+            size = raw.seek(0, os.SEEK_END)
+            raw.seek(0)
             head = raw.read(64)
             if size:
                 check_end(path, raw, head, size)
-    except OSError as error:
-        reason = "it is a folder" if Path(path).is_dir() else error.strerror
-        raise AudioError(f"cannot read {path}: {reason}; expected a {SUPPORTED} file with speech") from None
-    if size == 0:
-        raise AudioError(f"{path} is empty (0 bytes), expected {SUPPORTED}; copy it again")
-    opened = False
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            if file.format not in _FORMATS:
-                raise unsupported(path, file.format_info.split(" (")[0])
-            if file.frames > _LONGEST * file.samplerate:
-                raise AudioError(
-                    f"{path} does not say how long it is, as FLAC that was written into a pipe; "
-                    "convert it again, from file to file"
-                )
-            opened = True
-            yield file
-    except soundfile.SoundFileError:
-        if opened:
-            raise cut_short(path, "decoding stops before the end") from None
-        raise not_audio(path, head) from None
+        except OSError as error:
+            reason = "it is a folder" if isinstance(error, IsADirectoryError) else error.strerror
+            raise AudioError(f"cannot read {path}: {reason}; expected a {SUPPORTED} file with speech") from None
+        if size == 0:
+            raise AudioError(f"{path} is empty (0 bytes), expected {SUPPORTED}; copy it again")
+        raw.seek(0)
+        opened = False
+        try:
+            with soundfile.SoundFile(raw if isinstance(path, Stored) else str(path)) as file:
+                if file.format not in _FORMATS:
+                    raise unsupported(path, file.format_info.split(" (")[0])
+                if file.frames > _LONGEST * file.samplerate:
+                    raise AudioError(
+                        f"{path} does not say how long it is, as FLAC that was written into a pipe; "
+                        "convert it again, from file to file"
+                    )
+                opened = True
+                yield file
+        except soundfile.SoundFileError:
+            if opened:
+                raise cut_short(path, "decoding stops before the end") from None
+            raise not_audio(path, head) from None
 
 
-def _knows_length(path: str | Path, file: Any) -> bool:
+def _knows_length(path: Audio, file: Any) -> bool:
     """Return False for an MP3 whose length is a guess."""
     if file.format != "MP3":
         return True
     # Without one of these headers the length is the bit rate of the first frame extrapolated.
-    with Path(path).open("rb") as raw:
+    with open_audio(path) as raw:
         head = raw.read(10)
         if head[:3] == b"ID3":  # its length: four bytes of seven bits each
             tag = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from util.errors import AudioError, UnsupportedAudioError
 
 SUPPORTED = "WAV, FLAC, OGG or MP3"
+ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph")  # of names of files with audio
 _UNKNOWN_WAV_SIZE = 0x7FFF0000  # bytes; written into the header by programs that could not seek
 _OGG_PAGE = 65307  # bytes, the largest page (RFC 3533, section 6)
 _OGG_HEADER = 27  # bytes, without the table of segments
@@ -36,7 +36,7 @@ _MAGIC: list[tuple[bytes, int, str | None]] = [
 ]
 
 
-def check_end(path: str | Path, raw: Any, head: bytes, size: int) -> None:
+def check_end(path: object, raw: Any, head: bytes, size: int) -> None:
     """Make sure that the end of a file is there, where libsndfile does not.
 
     Args:
@@ -56,7 +56,7 @@ def check_end(path: str | Path, raw: Any, head: bytes, size: int) -> None:
         _check_sphere(path, raw, size)
 
 
-def _check_wav_end(path: str | Path, raw: Any, size: int) -> None:
+def _check_wav_end(path: object, raw: Any, size: int) -> None:
     """Compare the length of the data chunk with the file: libsndfile corrects it silently."""
     start = 12
     long_length = None  # of an RF64, whose data chunk has no room for it (EBU Tech 3306)
@@ -76,7 +76,7 @@ def _check_wav_end(path: str | Path, raw: Any, size: int) -> None:
         start += length + length % 2
 
 
-def _check_ogg_end(path: str | Path, raw: Any, size: int) -> None:
+def _check_ogg_end(path: object, raw: Any, size: int) -> None:
     """Look for the last page: libsndfile takes whatever page comes last for it."""
     raw.seek(max(0, size - _OGG_PAGE - _OGG_HEADER))
     tail = raw.read()
@@ -92,7 +92,7 @@ def _check_ogg_end(path: str | Path, raw: Any, size: int) -> None:
         raise cut_short(path, "its last OGG page is missing")
 
 
-def _check_sphere(path: str | Path, raw: Any, size: int) -> None:
+def _check_sphere(path: object, raw: Any, size: int) -> None:
     """Read the header of a NIST SPHERE file: libsndfile takes what is there for all, and shorten for noise."""
     raw.seek(len(b"NIST_1A\n"))
     digits = raw.read(8).strip()
@@ -113,7 +113,7 @@ def _check_sphere(path: str | Path, raw: Any, size: int) -> None:
         raise cut_short(path, f"{size - header_size} of {size_of_all} bytes of sound are there")
 
 
-def not_audio(path: str | Path, head: bytes) -> AudioError:
+def not_audio(path: object, head: bytes) -> AudioError:
     """Say what a file is that libsndfile does not open; `head` is its first 64 bytes."""
     for magic, offset, name in _MAGIC:
         if head[offset:].startswith(magic):
@@ -129,16 +129,16 @@ def not_audio(path: str | Path, head: bytes) -> AudioError:
     return AudioError(f"{path} {what} (it starts with {quoted}), expected {SUPPORTED}; download or convert it again")
 
 
-def unsupported(path: str | Path, name: str, tool: str = "ffmpeg -i") -> UnsupportedAudioError:
+def unsupported(path: object, name: str, tool: str = "ffmpeg -i") -> UnsupportedAudioError:
     """Say that a file is of another kind of audio, and which program converts it."""
     return UnsupportedAudioError(f"{path} is {name}, expected {SUPPORTED}; convert it to one of them ({tool})")
 
 
-def cut_short(path: str | Path, proof: str) -> AudioError:
+def cut_short(path: object, proof: str) -> AudioError:
     """Say that a part of a file is missing."""
     return AudioError(f"{path} is cut short or damaged: {proof}; copy or download it again")
 
 
-def no_samples(path: str | Path) -> AudioError:
+def no_samples(path: object) -> AudioError:
     """Say that a file has a header only."""
     return AudioError(f"{path} has no samples, only a header; record it again or leave it out")

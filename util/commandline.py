@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from util.errors import DeepSpeechError, UsageError
+from util.flag_page import write_default, write_name, write_page
 from util.progress import ERROR, Console
 
 ALIASES = {
@@ -42,7 +43,16 @@ _RETIRED = {
         data_aug_features_additive data_aug_features_multiplicative
         augmentation_spec_dropout_keeprate augmentation_sparse_warp
         augmentation_freq_and_time_masking augmentation_speed_up_std
-        augmentation_pitch_and_tempo_scaling""",
+        augmentation_pitch_and_tempo_scaling augmentation_sparse_warp_num_control_points
+        augmentation_sparse_warp_time_warping_para augmentation_sparse_warp_interpolation_order
+        augmentation_sparse_warp_regularization_weight augmentation_sparse_warp_num_boundary_points
+        augmentation_freq_and_time_masking_freq_mask_range
+        augmentation_freq_and_time_masking_number_freq_masks
+        augmentation_freq_and_time_masking_time_mask_range
+        augmentation_freq_and_time_masking_number_time_masks
+        augmentation_pitch_and_tempo_scaling_min_pitch augmentation_pitch_and_tempo_scaling_max_pitch
+        augmentation_pitch_and_tempo_scaling_max_tempo""",
+    "split the data into CSV files, which bin/import_folder.py does, and give --train_files": "auto_input_dataset",
     "give it to bin/lm_optimizer.py": "lm_alpha_max lm_beta_max n_trials",
     "the .tflite is always written": "export_tflite",
     "every validation reports WER, CER and two samples": "display_step",
@@ -112,6 +122,7 @@ class FlagTable:
         self._absl, self._values, self._about = absl_flags, absl_flags.FLAGS, about
         self._sections: dict[str, list[str]] = {}
         self._pending: dict[str, str] = {}
+        self._repeated: set[str] = set()
         self.inherited = ""
 
     def section(self, title: str) -> None:
@@ -121,6 +132,9 @@ class FlagTable:
     def define(self, kind: str, name: str, default: Any, *text: Any, **limits: Any) -> None:
         """Define a flag in the present section; arguments as of absl's DEFINE_`kind`."""
         getattr(self._absl, f"DEFINE_{kind}")(name, default, *text, **limits)
+        if kind == "multi_string":
+            self._repeated.add(name)
+            self._values[name].help = text[0]  # absl adds that it can be repeated, on a line of its own
         self._sections[list(self._sections)[-1]].append(name)
 
     def await_feature(self, feature: str, **defaults: Any) -> None:
@@ -155,8 +169,10 @@ class FlagTable:
         """
         switches = {name for name in self._values if self._values[name].boolean}
         try:
+            lists = {name for name in self._values if self._values[name].flag_type().startswith("comma separated")}
             arguments = join_switch_values(self._values.read_flags_from_files(list(argv)), switches)
-            if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull"} & set(arguments):
+            arguments = repeat_flags(join_list_values(arguments, lists), self._repeated)
+            if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"} & set(arguments):
                 return False
             surplus = self._values(arguments)[1:]
             given = [name for name in self._values if self._values[name].present]
@@ -204,6 +220,11 @@ class FlagTable:
         )
         return "\n".join([*lines, "", "Accepted from older versions, with a notice", *retired])
 
+    def help_page(self) -> str:
+        """Write the flags as a page of the documentation, in Markdown."""
+        flags = {title: {name: self._values[name] for name in names} for title, names in self._sections.items()}
+        return write_page(flags, self._pending, ALIASES, _RETIRED)
+
 
 def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
     """Turn `--switch False`, which absl reads as true and a stray word, into `--switch=false`.
@@ -223,6 +244,47 @@ def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> l
     return joined
 
 
+def join_list_values(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
+    """Turn `--files a.csv b.csv`, as Coqui STT has lists, into `--files a.csv,b.csv`.
+
+    Args:
+        arguments: the command line.
+        lists: names of the flags that take a list.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        flag, value = joined[-2:] if len(joined) > 1 else ("", "")
+        is_listed = flag.startswith("-") and flag.lstrip("-") in lists
+        if is_listed and not (value.startswith("-") or argument.startswith("-")):
+            joined[-1] += f",{argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def repeat_flags(arguments: Sequence[str], repeated: Collection[str]) -> list[str]:
+    """Turn `--flag a b`, as Coqui STT has it, into `--flag a --flag=b` for flags that can be given several times.
+
+    Args:
+        arguments: the command line.
+        repeated: names of these flags.
+    """
+    single: list[str] = []
+    flag = ""  # whose value has been seen, while nothing but words follow
+    for argument in arguments:
+        previous = single[-1] if single else ""
+        if argument.startswith("-"):
+            name, equals, _ = argument.lstrip("-").partition("=")
+            flag = name if name in repeated and equals else ""
+            single.append(argument)
+        elif previous.startswith("-") and previous.lstrip("-") in repeated:
+            flag = previous.lstrip("-")
+            single.append(argument)
+        else:
+            single.append(f"--{flag}={argument}" if flag else argument)
+    return single
+
+
 def _plainly(message: str) -> str:
     """Say what absl and Python say of a wrong flag, in one line."""
     message = re.sub(r"invalid literal for int\(\) with base \d+: .*", "expected a whole number", message)
@@ -231,9 +293,5 @@ def _plainly(message: str) -> str:
 
 
 def _help_line(name: str, flag: Any) -> str:
-    shown = f"--[no]{name}" if flag.boolean else f"--{name}"
-    default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
-    if flag.boolean:
-        default = "yes" if default else "no"
-    value = "" if default in ("", None) else f" ({default})"
-    return f"  {shown:<34} {flag.help}{value}"
+    default = write_default(flag)
+    return f"  {write_name(name, flag):<34} {flag.help}{f' ({default})' if default else ''}"

@@ -12,22 +12,26 @@ from pathlib import Path
 
 from util.errors import DataError
 from util.files import read_utf8, write_atomically
+from util.stored import Audio, Stored
 
 _COLUMNS = ("wav_filename", "wav_filesize", "transcript")
+EXPECTED = f"a CSV with the header {','.join(_COLUMNS)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One row of a CSV.
+    """One row of a CSV, or one sample of a sample database or tar file.
 
     Attributes:
-        wav_filename: as written in the CSV.
-        path: absolute; a relative `wav_filename` starts at the CSV's folder.
+        wav_filename: as written in the CSV; "#17" is sample 17 of a database, ":a/b.wav" that of a tar file.
+        path: absolute; a relative `wav_filename` starts at the CSV's folder. A stored recording has the name of the
+            file that it is in before its `wav_filename`.
         wav_filesize: in bytes, 0 when the CSV does not say.
         transcript: in NFC, without white space around it; "" when there is no such column.
-        source: the CSV's path as given.
-        line: where the row starts in it, from 1.
+        source: the path, as given, of the file that names it.
+        line: where the row starts in a CSV, from 1; the position in other files, from 0.
         extra: names and values of the other columns.
+        stored: where the recording is, if not in a file of its own.
     """
 
     wav_filename: str
@@ -37,6 +41,17 @@ class Utterance:
     source: str
     line: int
     extra: tuple[tuple[str, str], ...] = ()
+    stored: Stored | None = None
+
+    @property
+    def audio(self) -> Audio:
+        """What util/audio reads."""
+        return self.stored or self.path
+
+    @property
+    def place(self) -> str:
+        """Where it is named: b.csv:18, b.sdb#17 or b.tar:a/b.wav."""
+        return f"{self.source}{self.wav_filename}" if self.stored else f"{self.source}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +81,13 @@ def read_csv(path: str | Path) -> list[Utterance]:
             wav_filename, or a row has too few or many fields, no file name, or a size that is not
             a number; the message has the file and line.
     """
-    expected = f"a CSV with the header {','.join(_COLUMNS)}"
-    content = read_utf8(path, expected)
+    return parse_csv(path, read_utf8(path, EXPECTED))
+
+
+def parse_csv(path: str | Path, content: str) -> list[Utterance]:
+    """Read the rows of a CSV of which the content is known; see `read_csv`."""
     if not content.strip():
-        raise DataError(f"{path} is empty, expected {expected}")
+        raise DataError(f"{path} is empty, expected {EXPECTED}")
     header, rows = _parse(path, content)
     wav = header.index("wav_filename")
     size, text = (header.index(name) if name in header else None for name in _COLUMNS[1:])
@@ -95,15 +113,15 @@ def read_csv(path: str | Path) -> list[Utterance]:
     return utterances
 
 
-def write_csv(path: str | Path, utterances: Sequence[Utterance]) -> None:
+def write_csv(path: str | Path, utterances: Sequence[Utterance], relative: bool = True) -> None:
     """Write utterances as a CSV that `read_csv` reads back, atomically (UTF-8, LF).
 
-    Names of files inside the CSV's folder are written relative to it, others absolute.
+    Names of files inside the CSV's folder are written relative to it unless `relative` is false, others absolute.
 
     Raises:
         DataError: the file cannot be written.
     """
-    folder = os.path.join(os.path.dirname(os.path.abspath(path)), "")  # noqa: PTH100, PTH118, PTH120
+    folder = os.path.join(os.path.dirname(os.path.abspath(path)), "") if relative else ""  # noqa: PTH100, PTH118, PTH120
     others = list(dict.fromkeys(name for u in utterances for name, _ in u.extra))
     _write_rows(
         path,
@@ -128,7 +146,7 @@ def summarize_faults(faults: Sequence[Fault], total: int) -> list[str]:
         kinds.setdefault(fault.kind, []).append(fault)
     return [
         f"{kind}: {len(group)} of {total} utterances left out, the first is "
-        f"{group[0].utterance.source}:{group[0].utterance.line}: {group[0].reason}"
+        f"{group[0].utterance.place}: {group[0].reason}"
         for kind, group in sorted(kinds.items(), key=lambda item: -len(item[1]))
     ]
 

@@ -9,7 +9,6 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from util.corpus import Fault, Utterance
 from util.ctc import frames_needed
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
+from util.stored import Audio, open_audio
 from util.text import Alphabet
 
 SPEAKER_COLUMNS = ("speaker", "client_id")  # of a CSV; client_id is Common Voice's name
@@ -95,7 +95,7 @@ class Overlap:
         name = f"{key!r}, " if self.what == "speaker" else ""
         return (
             f"{self.names[0]} and {self.names[1]} share {self.count}, the first is {name}"
-            f"{place(first[0])} and {place(second[0])}: results look better than they are;"
+            f"{first[0].place} and {second[0].place}: results look better than they are;"
             f" keep each {self.what} in one of the two"
         )
 
@@ -131,11 +131,6 @@ def speaker(utterance: Utterance) -> str:
     return next((value for name in SPEAKER_COLUMNS if (value := columns.get(name, "").strip())), "")
 
 
-def place(utterance: Utterance) -> str:
-    """Return file and line of a row."""
-    return f"{utterance.source}:{utterance.line}"
-
-
 def find_leaks(sets: Mapping[str, Sequence[Sample]]) -> list[Overlap]:
     """Find recordings and speakers that are in several sets, without decoding audio.
 
@@ -145,22 +140,24 @@ def find_leaks(sets: Mapping[str, Sequence[Sample]]) -> list[Overlap]:
     Args:
         sets: by name.
     """
-    looks: dict[tuple[float, str], set[tuple[str, str]]] = {}  # length and transcript: name of the set, path
+    looks: dict[tuple[float, str], set[tuple[str, Audio]]] = {}  # length and transcript: name of the set, recording
     for name, samples in sets.items():
         for sample in samples:
-            looks.setdefault((sample.duration_s, sample.utterance.transcript), set()).add((name, sample.utterance.path))
+            looks.setdefault((sample.duration_s, sample.utterance.transcript), set()).add(
+                (name, sample.utterance.audio)
+            )
     doubtful = [alike for alike in looks.values() if all(len(set(values)) > 1 for values in zip(*alike, strict=True))]
-    digests = {path: _digest(path) for alike in doubtful for _, path in alike}
+    digests = {audio: _digest(audio) for alike in doubtful for _, audio in alike}
     utterances = {name: [sample.utterance for sample in samples] for name, samples in sets.items()}
-    recordings = {name: group(rows, lambda row: digests.get(row.path, row.path)) for name, rows in utterances.items()}
+    recordings = {name: group(rows, lambda row: digests.get(row.audio, row.path)) for name, rows in utterances.items()}
     speakers = {name: group(rows, speaker) for name, rows in utterances.items()}
     return find_overlaps("recording", recordings) + find_overlaps("speaker", speakers)
 
 
-def _digest(path: str) -> str:
-    """Return a digest of a file's bytes; its path where it cannot be read any more."""
+def _digest(audio: Audio) -> str:
+    """Return a digest of a recording's bytes; its name where it cannot be read any more."""
     try:
-        with Path(path).open("rb") as file:
+        with open_audio(audio) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return path
+    except (OSError, AudioError):
+        return str(audio)

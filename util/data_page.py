@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 
 from util import data_report
 from util.corpus import Utterance
-from util.data_check import place
 from util.data_report import MEASURES, Measure
+from util.stored import open_audio
 from util.survey import Row, Survey
 
 _LISTED = 20  # clips in a list
+_EMBEDDED = 1 << 20  # bytes of a clip from a database at most, for it becomes part of the page
 _CHARACTERS = 500  # in the table
 _BINS = 40
 _WIDTH, _HEIGHT, _AXIS = 400, 110, 16  # of a histogram, in pixels; the axis is below
@@ -111,7 +113,7 @@ def _leaks(survey: Survey, folder: Path) -> Iterator[str]:
 
 def _places(utterances: Sequence[Utterance]) -> str:
     more = f" and {len(utterances) - 3} more" if len(utterances) > 3 else ""
-    return ", ".join(map(place, utterances[:3])) + more
+    return ", ".join(utterance.place for utterance in utterances[:3]) + more
 
 
 def _findings(survey: Survey, folder: Path) -> Iterator[str]:
@@ -211,8 +213,8 @@ def _text(content: str) -> tuple[str, str]:
 
 def _place(utterance: Utterance) -> tuple[str, str]:
     """Return the name and line of a CSV; a pointer on it shows the path."""
-    name = f"{Path(utterance.source).name}:{utterance.line}"
-    return "text", f'<span title="{escape(place(utterance))}">{escape(name)}</span>'
+    name = f"{Path(utterance.source).name}{utterance.place.removeprefix(utterance.source)}"
+    return "text", f'<span title="{escape(utterance.place)}">{escape(name)}</span>'
 
 
 def _number(content: object) -> tuple[str, str]:
@@ -220,9 +222,14 @@ def _number(content: object) -> tuple[str, str]:
 
 
 def _player(row: Row, folder: Path) -> tuple[str, str]:
-    if not row.sound:
+    if not row.sound or (row.utterance.stored and row.utterance.wav_filesize > _EMBEDDED):
         return "", ""
-    return "", f'<audio controls preload="none" src="{escape(_address(Path(row.utterance.path), folder))}"></audio>'
+    if row.utterance.stored:
+        with open_audio(row.utterance.stored) as raw:
+            address = f"data:;base64,{b64encode(raw.read()).decode()}"
+    else:
+        address = escape(_address(Path(row.utterance.path), folder))
+    return "", f'<audio controls preload="none" src="{address}"></audio>'
 
 
 def _address(path: Path, folder: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from util.corpus import Utterance, summarize_faults
-from util.data_check import Overlap, place, speaker
+from util.data_check import Overlap, speaker
 from util.survey import Character, Finding, Row, Survey
 from util.text import ByteAlphabet, describe_character
 
@@ -146,7 +146,7 @@ def _describe_characters(survey: Survey) -> Iterator[str]:
         f" ({len(survey.alphabet)} labels)"
     )
     for character in missing[:_NAMED]:
-        yield f"  {describe_character(character.character)} {character.count} x, first {place(character.first)}"
+        yield f"  {describe_character(character.character)} {character.count} x, first {character.first.place}"
     if missing[_NAMED:]:
         yield f"  and {len(missing) - _NAMED} more"
     if unused := unused_labels(survey):
@@ -162,7 +162,7 @@ def unused_labels(survey: Survey) -> list[str]:
 def _describe_findings(findings: Sequence[Finding]) -> Iterator[str]:
     for kind, count in Counter(finding.kind for finding in findings).items():
         worst = next(finding for finding in findings if finding.kind == kind)
-        yield f"{kind}: {count}, {'the worst ' if count > 1 else ''}{place(worst.row.utterance)}: {worst.reason}"
+        yield f"{kind}: {count}, {'the worst ' if count > 1 else ''}{worst.row.utterance.place}: {worst.reason}"
 
 
 def to_json(survey: Survey) -> str:

@@ -20,6 +20,8 @@ from util.errors import UsageError
 Tensor = Any
 FloatArray = NDArray[np.float32]
 
+STREAMING_BANDS = 40  # mel filters of the streaming features; the classic ones have as many as cepstra
+
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSet:
@@ -56,6 +58,11 @@ class FeatureSet:
         return max(512, power_of_two) if self.name == "classic" else power_of_two
 
     @property
+    def n_bands(self) -> int:
+        """Mel bands that the cepstra are made of."""
+        return self.n_input if self.name == "classic" else STREAMING_BANDS
+
+    @property
     def pads_last_window(self) -> bool:
         """Whether samples left over at the end are filled up with zeros to one more window."""
         return self.name == "classic"
@@ -83,25 +90,53 @@ class FeatureSet:
         return max(0, 1 + (n_samples - self.window) // self.step)
 
 
-def mfcc(samples: Tensor, n_samples: Tensor, features: FeatureSet) -> tuple[Tensor, Tensor]:
+class Unchanged:
+    """What stands for augmentation of the spectrum in validation, test and use: every step stays as it is."""
+
+    def filters(self, filterbank: FloatArray) -> Tensor:
+        """Return the filters, float32 [bins, bands] or [batch, bins, bands], that make bands of a spectrum."""
+        return filterbank
+
+    def in_time(self, bands: Tensor, feature_len: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the energies of bands, float32 [batch, time, bands], and the valid frames, int32 [batch]."""
+        return bands, feature_len
+
+    def log_bands(self, bands: Tensor, _feature_len: Tensor) -> Tensor:
+        """Return the logarithms of these energies, float32 [batch, time, bands]."""
+        return bands
+
+    def cepstra(self, vectors: Tensor, _feature_len: Tensor) -> Tensor:
+        """Return the cepstra, float32 [batch, time, n_input]."""
+        return vectors
+
+
+UNCHANGED = Unchanged()
+
+
+def mfcc(
+    samples: Tensor, n_samples: Tensor, features: FeatureSet, change: Unchanged = UNCHANGED
+) -> tuple[Tensor, Tensor]:
     """Compute the cepstra of a batch of utterances.
 
     Args:
         samples: int16 [batch, samples], zero padded.
         n_samples: int32 [batch], valid samples of each utterance.
         features: the feature set.
+        change: augmentation of the spectrum.
 
     Returns:
         float32 [batch, time, n_input], zero behind the valid frames, and int32 [batch], the number of
-        valid frames (equal to `features.frames`).
+        valid frames (equal to `features.frames` unless `change` changes it).
     """
     graph = _classic if features.name == "classic" else _streaming
     feature_len = _frame_counts(n_samples, features)
     time = tf.reduce_max(feature_len)
     missing = tf.maximum(0, (time - 1) * features.step + features.window - tf.shape(samples)[1])
     signal = tf.pad(samples, [[0, 0], [0, missing]])
+    vectors, feature_len = graph(signal, n_samples, feature_len, features, change)
+    time = tf.reduce_max(feature_len)
     valid = tf.sequence_mask(feature_len, time)[:, :, tf.newaxis]
-    vectors = graph(signal, n_samples, features)[:, :time]
+    vectors = change.cepstra(vectors[:, :time], feature_len)
     return tf.where(valid, vectors, 0.0), feature_len
 
 
@@ -127,7 +162,9 @@ def whiten(vectors: Tensor, feature_len: Tensor) -> Tensor:
     return centred / tf.sqrt(variance + 1e-10)
 
 
-def _classic(signal: Tensor, n_samples: Tensor, features: FeatureSet) -> Tensor:
+def _classic(
+    signal: Tensor, n_samples: Tensor, feature_len: Tensor, features: FeatureSet, change: Unchanged
+) -> tuple[Tensor, Tensor]:
     """Follow python_speech_features.mfcc(numcep=26) and keep every second vector.
 
     Up to the power spectrum in float64, as there: beside the strong partials of a rectangular window
@@ -139,21 +176,26 @@ def _classic(signal: Tensor, n_samples: Tensor, features: FeatureSet) -> Tensor:
     emphasised *= tf.sequence_mask(n_samples, tf.shape(signal)[1], tf.float64)
     power = _power_spectrum(emphasised, features) / features.fft_size
     power = tf.cast(power, tf.float32)
-    bands = power @ classic_filterbank(features)
-    cepstra = tf.math.log(_positive(bands)) @ classic_transform(features)
-    log_energy = tf.math.log(_positive(tf.reduce_sum(power, 2, keepdims=True)))
-    return tf.concat([log_energy, cepstra[..., 1:]], 2)
+    bands = power @ change.filters(classic_filterbank(features))
+    bands = tf.concat([bands, tf.reduce_sum(power, 2, keepdims=True)], 2)  # the last is the energy of the frame
+    bands, feature_len = change.in_time(bands, feature_len)
+    bands = change.log_bands(tf.math.log(_positive(bands)), feature_len)
+    cepstra = bands[..., :-1] @ classic_transform(features)
+    return tf.concat([bands[..., -1:], cepstra[..., 1:]], 2), feature_len
 
 
-def _streaming(signal: Tensor, _n_samples: Tensor, features: FeatureSet) -> Tensor:
+def _streaming(
+    signal: Tensor, _n_samples: Tensor, feature_len: Tensor, features: FeatureSet, change: Unchanged
+) -> tuple[Tensor, Tensor]:
     """Follow TensorFlow's AudioSpectrogram (squared magnitude, Hann window) and Mfcc operations.
 
     The spectrum is computed in float64, as there.
     """
     signal = tf.cast(signal, tf.float64) / 32768.0
     magnitude = tf.cast(tf.sqrt(_power_spectrum(signal, features, hann_window(features.window))), tf.float32)
-    bands = magnitude @ streaming_filterbank(features)
-    return tf.math.log(tf.maximum(bands, 1e-12)) @ cosine_transform(40, features.n_input)
+    bands, feature_len = change.in_time(magnitude @ change.filters(streaming_filterbank(features)), feature_len)
+    bands = change.log_bands(tf.math.log(tf.maximum(bands, 1e-12)), feature_len)
+    return bands @ cosine_transform(STREAMING_BANDS, features.n_input), feature_len
 
 
 def _power_spectrum(signal: Tensor, features: FeatureSet, window: Tensor = 1.0) -> Tensor:
@@ -207,7 +249,7 @@ def streaming_filterbank(features: FeatureSet) -> FloatArray:
     Each spectrum bin between 20 Hz and half the sample rate is shared linearly, on the mel scale,
     between the two bands whose centres lie around it (tensorflow/core/kernels/mfcc_mel_filterbank.cc).
     """
-    n_bands, low, high = 40, 20.0, features.sample_rate / 2
+    n_bands, low, high = STREAMING_BANDS, 20.0, features.sample_rate / 2
     edges = np.linspace(_mel(low), _mel(high), n_bands + 2)
     bin_width = features.sample_rate / features.fft_size  # Hz
     bins = np.arange(features.fft_size // 2 + 1)

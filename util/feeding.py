@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 
 from util import tf
 from util.audio import AudioInfo, read_audio, read_info
-from util.corpus import Fault, Utterance, read_csv, summarize_faults, write_faults
+from util.augmentation import Change
+from util.corpus import Fault, Utterance, summarize_faults, write_faults
 from util.data_check import Overlap, Sample, check, find_leaks
 from util.errors import AudioError, DataError
 from util.features import FeatureSet
 from util.files import make_directory
 from util.progress import Console
+from util.sample_sets import read_set
+from util.stored import Audio
 from util.text import Alphabet
 from util.threads import in_threads
 
@@ -45,6 +48,7 @@ class Batch:
         n_samples: int32 [batch].
         labels: int32 [batch, labels].
         label_len: int32 [batch].
+        numbers: float32 [batch, numbers], what the graph augments each utterance by; most batches have none.
         errors: a sentence for each utterance that could not be read and is not in the batch.
         waited_s: seconds for which the batch was waited for.
     """
@@ -54,27 +58,28 @@ class Batch:
     n_samples: NDArray[np.int32]
     labels: NDArray[np.int32]
     label_len: NDArray[np.int32]
+    numbers: NDArray[np.float32]
     errors: list[str]
     waited_s: float = 0.0
 
     @property
     def tensors(self) -> tuple[NDArray[Any], ...]:
-        """What the steps of a model take: samples, n_samples, labels, label_len.
+        """What the steps of a model take: samples, n_samples, labels, label_len, numbers.
 
         For an empty batch that is silence with a transcript far too long for it, whose loss is therefore infinite and
         counts nowhere: no step has to know of empty batches.
         """
         if not self.members:
-            return SILENCE
-        return self.samples, self.n_samples, self.labels, self.label_len
+            return *SILENCE, np.zeros([1, self.numbers.shape[1]], np.float32)
+        return self.samples, self.n_samples, self.labels, self.label_len, self.numbers
 
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """The utterances of some CSV files: those fit for use, and the faults of the others.
+    """The utterances of some files: those fit for use, and the faults of the others.
 
     Attributes:
-        name: the CSV files as given.
+        name: the files as given.
         samples: in the order of the files.
         sample_rate: Hz, at which the audio is read.
         faults: rows left out.
@@ -117,7 +122,7 @@ class Corpus:
 def batch_types() -> tuple[Any, ...]:
     """Return the types (TensorSpec) of `Batch.tensors`."""
     table, row = [None, None], [None]
-    kinds = (table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32)
+    kinds = (table, tf.int16), (row, tf.int32), (table, tf.int32), (row, tf.int32), (table, tf.float32)
     return tuple(tf.TensorSpec(shape, kind) for shape, kind in kinds)
 
 
@@ -128,19 +133,19 @@ def load_corpus(
     limit: int,
     console: Console,
 ) -> Corpus:
-    """Read CSV files and sort out the rows that cannot be trained or tested on; `data_check.check` decides.
+    """Read sets and sort out the rows that cannot be trained or tested on; `data_check.check` decides.
 
     Args:
-        paths: CSV files, which make one set.
+        paths: CSV, SDB or tar files, which make one set.
         alphabet: the labels of the network.
         features: the feature set; its sample rate and step decide the number of frames.
         limit: look at the first rows only; 0: all.
         console: shows how far the check is and what it found.
 
     Raises:
-        DataError: a CSV cannot be read.
+        DataError: one of them cannot be read.
     """
-    utterances = [utterance for path in paths for utterance in read_csv(path)][: limit or None]
+    utterances = [utterance for path in paths for utterance in read_set(path)][: limit or None]
     corpus = Corpus(",".join(paths), features.sample_rate, [], [], collections.Counter())
     infos = in_threads(_info_or_error, utterances, READERS)
     with console.track(f"Checking {corpus.name}", len(utterances)) as tracker:
@@ -169,7 +174,7 @@ def load_sets(
     """Read and check the sets of every purpose; see `load_corpus` and `report_faults`; warn of leaks.
 
     Args:
-        wanted: for each purpose the CSV files of every set, and its limit.
+        wanted: for each purpose the files of every set, and its limit.
         alphabet: the labels of the network.
         features: the feature set.
         console: told what is found.
@@ -189,7 +194,7 @@ def load_sets(
 
 
 def _find_leaks(trained: Sequence[Corpus], corpus: Corpus) -> list[Overlap]:
-    """Find what the training sets have in common with another, but for CSVs that were given for both: that is meant."""
+    """Find what the training sets have in common with another, except files given for both: that is meant."""
     samples = [sample for train in trained for sample in train.samples]
     meant = {Path(source).resolve() for source in {sample.utterance.source for sample in samples}}
     sources = {sample.utterance.source for sample in corpus.samples}
@@ -232,12 +237,14 @@ def _conversions(info: AudioInfo, sample_rate: int) -> Iterator[str]:
 
 def _info_or_error(utterance: Utterance) -> AudioInfo | AudioError:
     try:
-        return read_info(utterance.path)
+        return read_info(utterance.audio)
     except AudioError as error:
         return error
 
 
-def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console) -> Iterator[Batch]:
+def read_batches(
+    corpus: Corpus, plan: Iterable[Sequence[int]], console: Console, change: Change | None = None
+) -> Iterator[Batch]:
     """Read the batches of a plan in order, a few ahead of the one in use.
 
     A file that has become unreadable since the check is named and left out of its batch; a batch of
@@ -247,11 +254,12 @@ def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console
         corpus: the set.
         plan: positions in it, batch by batch.
         console: told of unreadable files.
+        change: how utterances are augmented, if they are.
     """
     plan = iter(plan)
     with ThreadPoolExecutor(BATCHES_AHEAD) as pool:
         ahead = collections.deque(
-            pool.submit(read_batch, corpus, members) for members in itertools.islice(plan, BATCHES_AHEAD)
+            pool.submit(read_batch, corpus, members, change) for members in itertools.islice(plan, BATCHES_AHEAD)
         )
         try:
             while ahead:
@@ -262,7 +270,9 @@ def read_batches(corpus: Corpus, plan: Iterable[Sequence[int]], console: Console
                     console.warn(f"{error}. It is left out of its batch.")
                 yield batch
                 for members in itertools.islice(plan, 1):
-                    ahead.append(pool.submit(read_batch, corpus, members))
+                    ahead.append(pool.submit(read_batch, corpus, members, change))
+            if change:
+                change.tell_costs(console)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -271,34 +281,42 @@ def first_recordings(
     corpora: Sequence[Corpus], count: int, seconds: int, default: Path, features: FeatureSet
 ) -> dict[str, NDArray[np.int16]]:
     """Read the beginnings of the first recordings of sets, int16 [samples] by path; `default` where there are none."""
-    paths = [sample.utterance.path for corpus in corpora for sample in corpus.samples[:count]][:count] or [str(default)]
-    return {path: read_recording(path, features)[: seconds * features.sample_rate] for path in paths}
+    heard = [sample.utterance.audio for corpus in corpora for sample in corpus.samples[:count]][:count] or [default]
+    return {str(audio): read_recording(audio, features)[: seconds * features.sample_rate] for audio in heard}
 
 
-def read_recording(path: str, features: FeatureSet) -> NDArray[np.int16]:
-    """Read the samples, int16 [samples], of one audio file.
+def read_recording(audio: Audio, features: FeatureSet) -> NDArray[np.int16]:
+    """Read the samples, int16 [samples], of one recording.
 
     Raises:
         AudioError: it cannot be read, or is too short for one feature vector.
     """
-    samples = read_audio(path, features.sample_rate)
+    samples = read_audio(audio, features.sample_rate)
     if not features.frames(len(samples)):
-        raise AudioError(f"{path} is shorter than one analysis window of {features.window_ms:g} ms.")
+        raise AudioError(f"{audio} is shorter than one analysis window of {features.window_ms:g} ms.")
     return samples
 
 
-def read_batch(corpus: Corpus, members: Sequence[int]) -> Batch:
-    """Read and pad one batch; see `read_batches`."""
-    audio, readable, errors = [], [], []
+def read_batch(corpus: Corpus, members: Sequence[int], change: Change | None = None) -> Batch:
+    """Read, augment and pad one batch; see `read_batches`."""
+    audio: list[NDArray[np.int16]] = []
+    readable: list[int] = []
+    errors: list[str] = []
+    numbers = np.zeros([len(members), change.n_numbers if change else 0], np.float32)
     for member in members:
-        utterance = corpus.samples[member].utterance
+        sample = corpus.samples[member]
         try:
-            audio.append(read_audio(utterance.path, corpus.sample_rate))
-            readable.append(member)
+            samples = read_audio(sample.utterance.audio, corpus.sample_rate)
+            if change:
+                samples, numbers[len(readable)] = change(member, samples, sample.labels)
         except AudioError as error:
-            errors.append(f"{utterance.source}:{utterance.line}: {error}")
+            errors.append(f"{sample.utterance.place}: {error}")
+        else:
+            audio.append(samples)
+            readable.append(member)
     labels = [corpus.samples[member].labels for member in readable]
-    return Batch(readable, *_padded(audio, np.int16), *_padded(labels, np.int32), errors)
+    padded = *_padded(audio, np.int16), *_padded(labels, np.int32)
+    return Batch(readable, *padded, numbers[: len(readable)], errors)
 
 
 def _padded(rows: Sequence[NDArray[Any]], dtype: type) -> tuple[NDArray[Any], NDArray[np.int32]]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from util.errors import DataError
 
@@ -71,6 +72,28 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
         beside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
         publish(beside, path)
     except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` once it is written whole; what an error leaves is removed.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("wb") as file:
+            yield file
+        publish(beside, path)
+    except OSError as error:
+        if error.filename not in (None, str(beside), str(path)):
+            raise
         raise DataError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         with suppress(OSError):

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from util import tf
+from util.errors import DataError
 from util.features import mfcc, whiten
 from util.trained import Array, TrainedNetwork
 
@@ -174,6 +176,23 @@ def _large_constant(node: Any) -> Array | None:
         return None
     values: Array = tf.make_ndarray(node.attr["value"].tensor)
     return values if values.nbytes >= MAPPED_BYTES else None
+
+
+def load_graph(path: Path) -> Any:
+    """Load a .pb or .pbmm as a GraphDef.
+
+    Raises:
+        DataError: the file cannot be read, or holds no graph.
+    """
+    try:
+        definition = read_graph(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; expected a TensorFlow graph (.pb, .pbmm)") from None
+    except (DecodeError, struct.error, KeyError, ValueError):
+        definition = None
+    if not (definition and definition.node):
+        raise DataError(f"{path} holds no TensorFlow graph, expected a .pb or .pbmm as --export_graph writes it")
+    return definition
 
 
 def read_graph(content: bytes) -> Any:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def pick_samples(samples: Iterable[Sample], count: int) -> tuple[list[Sample], l
 
 
 def format_report(name: str, samples: Sequence[Sample], count: int, greedy: Sequence[Sample] = ()) -> list[str]:
-    """Return the lines that tell how a test went.
+    """Return the lines that tell how a test went, without losses that are NaN: those nobody measured.
 
     Args:
         name: of the test set, for the first line.
@@ -126,8 +127,7 @@ def format_report(name: str, samples: Sequence[Sample], count: int, greedy: Sequ
         greedy: the same utterances decoded greedily; their rates show what the beam search brings.
     """
     lines = [
-        f"Test on {name} - WER: {word_error_rate(samples):.6f}, "
-        f"CER: {character_error_rate(samples):.6f}, loss: {mean_loss(samples):.6f}"
+        f"Test on {name} - {_measures(word_error_rate(samples), character_error_rate(samples), mean_loss(samples))}"
     ]
     if greedy and greedy != samples:
         lines.append(f"  Greedily - WER: {word_error_rate(greedy):.6f}, CER: {character_error_rate(greedy):.6f}")
@@ -136,7 +136,7 @@ def format_report(name: str, samples: Sequence[Sample], count: int, greedy: Sequ
             lines.append(f"{title} by WER:")
         for sample in group:
             lines += [
-                f"  WER: {sample.wer:.6f}, CER: {sample.cer:.6f}, loss: {sample.loss:.6f}",
+                f"  {_measures(sample.wer, sample.cer, sample.loss)}",
                 f"    wav: {Path(sample.wav_filename).absolute().as_uri()}",
                 f'    src: "{sample.reference}"',
                 f'    res: "{sample.hypothesis}"',
@@ -152,6 +152,11 @@ def check_log_pattern(pattern: str) -> None:
         raise UsageError(
             f"--wer_log_pattern '{pattern}' does not take date, set and WER as '%s %s %s' does: {error}."
         ) from error
+
+
+def format_log(pattern: str, name: str, wer: float) -> str:
+    """Return the line of --wer_log_pattern for a set that has just been tested."""
+    return pattern % (f"{datetime.now():%Y-%m-%dT%H:%M:%S}", name, wer)
 
 
 def samples_to_json(samples: Iterable[Sample]) -> list[dict[str, Any]]:
@@ -247,6 +252,10 @@ class MetricsLog:
                 for key, value in numbers.items():
                     tf.summary.scalar(f"{group}/{key}", value)
             self._summaries.flush()
+
+
+def _measures(wer: float, cer: float, loss: float) -> str:
+    return f"WER: {wer:.6f}, CER: {cer:.6f}" + ("" if math.isnan(loss) else f", loss: {loss:.6f}")
 
 
 def _rate(pairs: Sequence[tuple[int, int]]) -> float:

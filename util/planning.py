@@ -6,6 +6,7 @@ A plan is a pure function of lengths, seed and epoch, so that a position in trai
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,6 +55,11 @@ def plan_epoch(
         part = sorted(order[start : start + window].tolist(), key=lambda member: n_frames[member])
         batches += _cut(part, n_frames, batch_size, batch_frames, parts)
     return [batches[place] for place in random.permutation(len(batches))]
+
+
+def digest(plan: Sequence[Sequence[int]], fingerprint: str) -> str:
+    """Return a digest of the batches of an epoch and of the set, given by its fingerprint."""
+    return hashlib.sha256(repr((fingerprint, plan)).encode()).hexdigest()[:16]
 
 
 def deal(members: Sequence[int], parts: int) -> list[list[int]]:

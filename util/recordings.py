@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from util.audio_faults import ENDINGS
 from util.errors import DataError
 from util.files import read_utf8
 from util.tables import read_table
 from util.text import normalize
 
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".sph")
 TEXTS = (".txt", ".lab")
 COLUMNS = {  # of a table, and what its header may call them
     "file": ("wav_filename", "path", "file", "filename", "file_name", "audio", "audio_filepath", "wav"),
@@ -71,7 +71,7 @@ def pair(files: Sequence[Path]) -> list[Said]:
     said = []
     for stem, paths in alike.items():
         texts = [path for ending in TEXTS for path in paths if path.suffix.lower() == ending]
-        audio = [path for path in paths if path.suffix.lower() in AUDIO]
+        audio = [path for path in paths if path.suffix.lower() in ENDINGS]
         if texts and not audio:  # it is of another kind, or missing
             audio = [path for path in paths if path not in texts] or [stem.with_name(f"{stem.name}.wav")]
         transcript, fault = _read(texts[0]) if texts else (None, "")
@@ -117,7 +117,7 @@ def look_up(table: Path, root: Path, files: Sequence[Path]) -> list[Said]:
         one = Said(audio, row["transcript"], row.get("speaker", ""), row.get("split", ""))
         if said.setdefault(audio, one) != one:
             raise DataError(f"{where} an earlier row says something else of {name}; remove one of the two")
-    unlisted = [path for path in files if path.suffix.lower() in AUDIO and path not in said]
+    unlisted = [path for path in files if path.suffix.lower() in ENDINGS and path not in said]
     return [*said.values(), *(Said(path, None, fault=f"{table} does not list it") for path in unlisted)]
 
 
@@ -127,7 +127,7 @@ def _ends(root: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     for path in files:
         parts = path.relative_to(root).parts
         names = ["/".join(parts[i:]) for i in range(len(parts))]
-        if path.suffix.lower() in AUDIO:
+        if path.suffix.lower() in ENDINGS:
             names += [name.removesuffix(path.suffix) for name in names]
         for name in names:
             ends.setdefault(normalize(name), []).append(path)

@@ -77,7 +77,7 @@ def compare(data: Corpus, hypotheses: Mapping[Key, str]) -> list[metrics.Sample]
 def recognise(cluster: Cluster, step: Callable[..., Any], samples: NDArray[np.int16]) -> NDArray[np.float32]:
     """Return the probabilities, float32 [frames, n_labels + 1], of a recording, int16 [samples]."""
     length, label, one = (np.array(value, np.int32) for value in ([len(samples)], [[0]], [1]))
-    batch = Batch([0], samples[np.newaxis], length, label, one, [])
+    batch = Batch([0], samples[np.newaxis], length, label, one, np.zeros([1, 0], np.float32), [])
     _, results = next(cluster.run(step, [batch] * cluster.n_local))
     probabilities: NDArray[np.float32] = results[0][1][0]
     return probabilities
@@ -86,7 +86,7 @@ def recognise(cluster: Cluster, step: Callable[..., Any], samples: NDArray[np.in
 SHARED_FLAGS = (
     "bidirectional n_hidden layer_norm relu_clip random_seed train_batch_size dev_batch_size test_batch_size"
     " batch_frames reverse_train reverse_dev reverse_test epochs validation_step learning_rate train test early_stop"
-    " load_train"
+    " load_train augment"
 )
 
 

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from util.audio import read_stored
-from util.corpus import Fault, Utterance, read_csv
-from util.data_check import Overlap, Sample, check, find_overlaps, group, place, speaker
+from util.corpus import Fault, Utterance
+from util.data_check import Overlap, Sample, check, find_overlaps, group, speaker
 from util.errors import AudioError
 from util.features import FeatureSet
 from util.measures import Sound, measure, stand_out
 from util.progress import Console
+from util.sample_sets import read_set
 from util.task import count_cores
 from util.text import Alphabet
 from util.threads import in_threads
@@ -206,7 +207,7 @@ class Survey:
                     same = first.utterance.transcript == row.utterance.transcript
                     kind = "recording repeated" if same else "recording repeated with another transcript"
                     text = "" if same else f", which says {_quote(first.utterance.transcript)}"
-                    yield Finding(row, kind, f"the same samples as {place(first.utterance)}{text}", 0.0)
+                    yield Finding(row, kind, f"the same samples as {first.utterance.place}{text}", 0.0)
 
     def _find_other_rates(self) -> Iterable[Finding]:
         rates = Counter(row.sound.info.sample_rate for row in self.rows if row.sound)
@@ -243,10 +244,10 @@ def take_survey(
     silence_db: float,
     console: Console,
 ) -> Survey:
-    """Read CSV files and all audio that they name, on all cores.
+    """Read sets and all audio that they name, on all cores.
 
     Args:
-        splits: the CSV files of every set, by its name.
+        splits: the CSV, SDB or tar files of every set, by its name.
         alphabet: the labels of the network.
         alphabet_name: where it comes from, for the report.
         features: the feature set.
@@ -254,10 +255,10 @@ def take_survey(
         console: shows how far it is.
 
     Raises:
-        DataError: a CSV cannot be read.
+        DataError: a set cannot be read.
     """
-    listed = [(name, utterance) for name, paths in splits.items() for path in paths for utterance in read_csv(path)]
-    sounds = in_threads(lambda item: _hear(item[1].path, silence_db), listed, count_cores())
+    listed = [(name, utterance) for name, paths in splits.items() for path in paths for utterance in read_set(path)]
+    sounds = in_threads(lambda item: _hear(item[1], silence_db), listed, count_cores())
     rows = []
     with console.track("Listening", len(listed)) as tracker:
         for (name, utterance), (sound, size) in zip(listed, sounds, strict=True):
@@ -269,11 +270,12 @@ def take_survey(
     return Survey(splits, rows, alphabet, alphabet_name, features, silence_db)
 
 
-def _hear(path: str, silence_db: float) -> tuple[Sound | AudioError, int]:
-    """Return how a file sounds, or why it cannot be read, and its size in bytes."""
+def _hear(utterance: Utterance, silence_db: float) -> tuple[Sound | AudioError, int]:
+    """Return how a recording sounds, or why it cannot be read, and its size in bytes."""
     try:
-        return measure(*read_stored(path), silence_db), Path(path).stat().st_size
+        sound = measure(*read_stored(utterance.audio), silence_db)
+        return sound, utterance.wav_filesize if utterance.stored else Path(utterance.path).stat().st_size
     except AudioError as error:
         return error, 0
     except OSError as error:
-        return AudioError(f"cannot read {path}: {error.strerror}"), 0
+        return AudioError(f"cannot read {utterance.path}: {error.strerror}"), 0

@@ -216,7 +216,12 @@ def write_alphabet(path: str | Path, labels: Iterable[str]) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    write_atomically(path, "".join(f"\\{label}\n" if label.startswith("#") else f"{label}\n" for label in labels))
+    write_atomically(path, format_alphabet(labels))
+
+
+def format_alphabet(labels: Iterable[str]) -> str:
+    """Return the text of an alphabet.txt."""
+    return "".join(f"\\{label}\n" if label.startswith("#") else f"{label}\n" for label in labels)
 
 
 def _shorten(text: str) -> str:

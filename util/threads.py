@@ -13,12 +13,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yield what `work` makes of every item, in order; when the reader stops, what has not begun is dropped."""
+def in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, at_once: int = _AT_ONCE
+) -> Iterator[Result]:
+    """Yield what `work` makes of every item, in order; when the reader stops, what has not begun is dropped.
+
+    Results of at most `at_once` items wait for the reader.
+    """
     left = iter(items)
     with ThreadPoolExecutor(threads) as pool:
         try:
-            while group := list(islice(left, _AT_ONCE)):
+            while group := list(islice(left, at_once)):
                 yield from pool.map(work, group)
         finally:
             pool.shutdown(cancel_futures=True)

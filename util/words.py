@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from util.corpus import read_csv
 from util.errors import DataError
 from util.files import NEWLINE
 from util.progress import Console
+from util.sample_sets import is_box, read_set
 from util.text import Alphabet, describe_character, normalize
 
 _MIB = 1 << 20
@@ -155,8 +155,8 @@ def _read_lines(source: str | Path) -> Iterator[tuple[str, int]]:
             start = raw.read(_MIB)
             raw.seek(0)
             header = start.partition(b"\n")[0].strip().removeprefix(b"\xef\xbb\xbf").split(b",")
-            if {b"wav_filename", b"transcript"} <= set(header):
-                yield "\n".join(utterance.transcript for utterance in read_csv(source)) + "\n", _size(source)
+            if {b"wav_filename", b"transcript"} <= set(header) or is_box(start):
+                yield "\n".join(utterance.transcript for utterance in read_set(source)) + "\n", _size(source)
                 return
             opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
             yield from _decode(source, raw, opener(raw) if opener else raw)

@@ -1,0 +1,1 @@
+bin/lm_optimizer.py
