@@ -50,9 +50,11 @@ from util.precision import has_bfloat16, in_bfloat16
 from util.progress import DEBUG, INFO, WARNING, Console, StopRequest, duration
 from util.rehearsal import try_longest
 from util.scoring import Rounds, compare, recognise, same_everywhere, score_batches
+from util.sources import inherit, read_labels, run_path
+from util.starting import Start, is_dropped
 from util.task import Task
-from util.text import Alphabet, ByteAlphabet, read_alphabet
-from util.trained import TrainedNetwork
+from util.text import Alphabet, ByteAlphabet
+from util.trained import BACKWARD, FORGET_BIAS, FORWARD, STREAMING, TrainedNetwork
 from util.verified_export import export_verified
 
 Tensor = Any
@@ -64,7 +66,7 @@ Sets = dict[str, list[feeding.Corpus]]  # by purpose
 
 FLAGS = flags.FLAGS
 TABLE = commandline.FlagTable(flags, __doc__)
-section, define, await_feature = TABLE.section, TABLE.define, TABLE.await_feature
+section, define = TABLE.section, TABLE.define
 
 # fmt: off
 section("Data")
@@ -135,7 +137,9 @@ define("integer", "checkpoint_secs", 600, "save at least this often within an ep
 define("integer", "max_to_keep", 5, "newest checkpoints kept, beside the best", lower_bound=1)
 define("enum", "load_train", "auto", ["auto", "last", "best", "init"], "weights to train on from; auto: last, else best, else new ones")
 define("enum", "load_evaluate", "auto", ["auto", "last", "best"], "weights to test; auto: best, else last")
-await_feature("transfer learning", drop_source_layers=0, initialize_from_frozen_model="", load_cudnn=False)
+define("string", "initialize_from_frozen_model", "", "begin with the weights of this model file: .pb, .pbmm or .tflite")
+define("integer", "drop_source_layers", 0, "new weights for the last N layers of the network that training begins with", lower_bound=0)
+define("integer", "freeze_source_layers", 0, "epochs in which only those layers learn", lower_bound=0)
 
 section("Decoder")
 define("string", "scorer_path", "", "scorer (language model and dictionary) of the test; without one any letters make a word")
@@ -203,7 +207,8 @@ def check_flags() -> None:
         raise UsageError(
             "Nothing to do: give --train_files (--dry_run too), --test_files, --one_shot_infer or --export_dir."
         )
-    if "train_files" not in wanted and not (FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir):
+    places = FLAGS.checkpoint_dir, FLAGS.load_checkpoint_dir, FLAGS.initialize_from_frozen_model
+    if "train_files" not in wanted and not any(places):
         raise UsageError(f"--{wanted[0]} without training needs --checkpoint_dir, where the network is.")
     for name in ("early_stop", "reduce_lr_on_plateau"):
         if FLAGS[name].value and not (FLAGS.dev_files and FLAGS.validation_step):
@@ -225,10 +230,6 @@ def feature_set() -> FeatureSet:
 # --------------------------------------------------------------------------------------- 2  Network
 
 N_CONTEXT = 9  # feature vectors on each side of the one that is classified
-FORWARD = "bidirectional_rnn/fw/basic_lstm_cell"  # the names of 0.1.1
-BACKWARD = "bidirectional_rnn/bw/basic_lstm_cell"
-STREAMING = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"  # the name of 0.9.3
-FORGET_BIAS = {FORWARD: 1.0, BACKWARD: 1.0, STREAMING: 0.0}  # as there
 
 
 def make_weights(n_input: int, n_labels: int) -> Weights:
@@ -335,14 +336,18 @@ class Model:
             self.weights = make_weights(features.n_input, len(alphabet))
             self.adam = Adam(self.weights, FLAGS.beta1, FLAGS.beta2, FLAGS.epsilon)
         self.variables = self.weights | self.adam.moments
-        batch, step_and_rate = feeding.batch_types(), [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
-        train_step = cluster.replicate(self._train_step, batch, step_and_rate)
-        reduces = FLAGS.automatic_mixed_precision and has_bfloat16()
-        self.train_step = in_bfloat16(train_step) if reduces else train_step
+        batch = feeding.batch_types()
+        self.train_step = self.make_train_step(list(self.weights))
         self.score_step = cluster.replicate(partial(self._score_step, decoding.greedy_path), batch)
         self.test_step = cluster.replicate(partial(self._score_step, decoding.softmax), batch)
 
-    def _train_step(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def make_train_step(self, names: Sequence[str]) -> Callable[..., Any]:
+        """Make a training step in which the weights of these names learn."""
+        step_and_rate = [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)]
+        train_step = self.cluster.replicate(partial(self._train_step, names), feeding.batch_types(), step_and_rate)
+        return in_bfloat16(train_step) if FLAGS.automatic_mixed_precision and has_bfloat16() else train_step
+
+    def _train_step(self, names: Sequence[str], *inputs: Tensor) -> tuple[Tensor, ...]:
         samples, n_samples, labels, label_len, numbers, step, rate = inputs
         drop = Dropout(dropout_rates(), FLAGS.random_seed, step * self.cluster.n_parts + self.cluster.number())
         with tf.GradientTape() as tape:
@@ -351,9 +356,11 @@ class Model:
             n_counted = self.cluster.sum(tf.reduce_sum(tf.cast(finite, tf.float32)))
             loss_sum = tf.reduce_sum(tf.where(finite, losses, 0.0))
             loss = loss_sum / tf.maximum(n_counted, 1.0)
-        gradients = tape.gradient(loss, list(self.weights.values()))
+        gradients = tape.gradient(loss, [self.weights[name] for name in names])
         *gradients, loss_sum = self.cluster.sum([*gradients, loss_sum])
-        norm = self.adam.apply(gradients, FLAGS.max_grad_norm, step, rate, wanted=n_counted > 0)
+        norm = self.adam.apply(
+            dict(zip(names, gradients, strict=True)), FLAGS.max_grad_norm, step, rate, wanted=n_counted > 0
+        )
         return losses, loss_sum, n_counted, norm
 
     def _score_step(self, read: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -395,8 +402,10 @@ class Trainer:
     def __init__(self, model: Model, sets: Sets, console: Console, log: metrics.MetricsLog):
         self.model, self.cluster, self.console, self.log = model, model.cluster, console, log
         self.data, self.dev, self.extra = sets["train"][0], sets["dev"], sets["metrics"]
-        self.directory = run_directory(model, save_path(), console)
-        self.state = begin_training(model, self.directory, console)
+        start = Start(TABLE.values(), model, console)
+        self.directory, self.state = start.own, start.begin_training()
+        new = [name for name in model.weights if is_dropped(name, self.state.dropped)]
+        self.frozen_step = model.make_train_step(new) if new else model.train_step
         if self.cluster.is_chief:
             self.directory.describe(flags=TABLE.values(), train_set=self.data.fingerprint)
         self.guard = divergence.Guard(3, self.directory.path, console)  # steps without a finite gradient end it
@@ -444,7 +453,8 @@ class Trainer:
         steps = range(state.step, state.step + len(todo))
         rates = [learning_rate(state, step, state.epoch + 1 - (steps[-1] + 1 - step) / len(plan)) for step in steps]
         pauses = lambda: self.is_save_due() or self.cluster.any(self.stop)  # noqa: E731
-        run = self.cluster.run(self.model.train_step, batches, zip(steps, rates, strict=True), pauses)
+        train_step = self.frozen_step if state.epoch < state.frozen_epochs else self.model.train_step
+        run = self.cluster.run(train_step, batches, zip(steps, rates, strict=True), pauses)
         with self.console.track(f"Epoch {state.epoch + 1}", len(plan), state.batch) as tracker:
             for parts, results in run:
                 self.take_in(parts, results)
@@ -525,43 +535,6 @@ def plan_epoch(data: feeding.Corpus, epoch: int, parts: int) -> list[list[int]]:
     return planning.plan_epoch(data.n_frames, FLAGS.train_batch_size, FLAGS.batch_frames, seed, epoch, parts)
 
 
-def save_path() -> Path:
-    """Return where to save; without a flag, a directory named after the training set."""
-    chosen = FLAGS.save_checkpoint_dir or FLAGS.checkpoint_dir
-    return Path(chosen) if chosen else checkpoints.default_directory(FLAGS.train_files)
-
-
-def run_directory(model: Model, path: Path, console: Console) -> checkpoints.RunDirectory:
-    """Return the directory of a run on this model."""
-    names = ("bidirectional", "n_hidden", "layer_norm", "relu_clip", "audio_sample_rate", "feature_win_step")
-    network = {name: FLAGS[name].value for name in names}
-    network |= {"feature_win_len": model.features.window_ms, "alphabet_config_path": list(model.alphabet.labels)}
-    return checkpoints.RunDirectory(path, network, model.variables, console)
-
-
-def begin_training(model: Model, own: checkpoints.RunDirectory, console: Console) -> checkpoints.State:
-    """Load what training goes on from, and give it to the other workers."""
-    loaded = load_state(model, own, console) if model.cluster.is_chief else None
-    state = checkpoints.State(**model.cluster.share(loaded, model.variables))
-    state.reduction = 1.0 if FLAGS.force_initialize_learning_rate else state.reduction
-    state.aim_at(FLAGS.epochs)
-    place = f"epoch {state.epoch + 1}, batch {state.batch + 1}" if state.step else "new weights"
-    console.say(f"Training from {place} to the end of epoch {state.target}; checkpoints in {own.path}.")
-    return state
-
-
-def load_state(model: Model, own: checkpoints.RunDirectory, console: Console) -> dict[str, Any]:
-    """Load weights, moments and state; a run that has begun goes on from its own checkpoints."""
-    if FLAGS.load_train == "init" and own.has_begun():
-        raise UsageError(f"{own.path} holds a run, --load_train init begins one: give a new --save_checkpoint_dir.")
-    other = Path(FLAGS.load_checkpoint_dir or FLAGS.checkpoint_dir or own.path)
-    source = own if own.has_begun() or other == own.path else run_directory(model, other, console)
-    load = source.load if FLAGS.load_train in ("auto", "init") else source.require
-    loaded = load(FLAGS.load_train.replace("auto", "last or best")) or {}
-    # the weights and moments of another run begin this one
-    return loaded if source is own else {"step": loaded.get("step", 0)}
-
-
 # ------------------------------------------------------------------------------------------ 6  Test
 
 
@@ -625,13 +598,15 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chi
         "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
-    report = save_path() / "data_faults.csv" if train and is_chief and not FLAGS.dry_run else None
+    report = (
+        Path(run_path(TABLE.values()) or "", "data_faults.csv") if train and is_chief and not FLAGS.dry_run else None
+    )
     return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report, is_chief)
 
 
 def run(task: Task, settings: DeviceSettings, console: Console) -> None:
     """Do what the flags ask for."""
-    alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_alphabet(FLAGS.alphabet_config_path)
+    alphabet = ByteAlphabet() if FLAGS.bytes_output_mode else read_labels(FLAGS.alphabet_config_path)
     decodes = task.is_chief and ((FLAGS.test and FLAGS.test_files) or FLAGS.one_shot_infer)
     beams = decoding.BeamSettings.from_flags(TABLE.values()) if decodes else None
     decoder = decoding.make_decoder(alphabet, beams, console)  # early, to know that there is one
@@ -655,16 +630,15 @@ def run(task: Task, settings: DeviceSettings, console: Console) -> None:
 
 def train_and_test(decoder: Decoder, model: Model, sets: Sets, console: Console) -> None:
     """Train, test, export and transcribe, as far as the flags ask for it."""
-    path = save_path() if sets["train"] else Path(FLAGS.checkpoint_dir or FLAGS.load_checkpoint_dir)
+    directory = run_path(TABLE.values())  # none where there is only a model file
+    path = directory or Path()
     summaries = Path(FLAGS.summary_dir or path / "summaries")
-    log = metrics.MetricsLog(path / "metrics.jsonl", summaries, model.cluster.is_chief)
+    log = metrics.MetricsLog(path / "metrics.jsonl", summaries, bool(directory) and model.cluster.is_chief)
     if sets["train"]:
         console.say(log.notice, INFO if log.notice else DEBUG)
         Trainer(model, sets, console, log).run()
     if sets["test"] or FLAGS.one_shot_infer or FLAGS.export_dir:
-        choice = FLAGS.load_evaluate.replace("auto", "best or last")
-        state = run_directory(model, path, console).require(choice) if model.cluster.is_chief else {}
-        state = model.cluster.share(state, model.variables)
+        state = Start(TABLE.values(), model, console).load_trained()
         test(model, decoder, sets["test"], console, log)
     if FLAGS.export_dir and model.cluster.is_chief:
         export_model(model, sets, Origin.read(path, state), console)
@@ -678,11 +652,13 @@ def main() -> int:
     """Run the program; return its exit status."""
     console, task = Console(), Task()
     with commandline.report_errors(console) as outcome:
-        if not TABLE.parse(sys.argv):
+        if not TABLE.parse(sys.argv, inherit):
             print(TABLE.help_page() if "--helpmarkdown" in sys.argv else TABLE.help_text())
             return 0
         task = Task.from_flags(TABLE.values(), os.environ)
         console.configure(FLAGS.log_level, FLAGS.show_progressbar)
+        if TABLE.inherited:
+            console.say(TABLE.inherited)
         for notice in TABLE.notices():
             console.warn(notice)
         if not task.only_serves:

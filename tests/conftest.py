@@ -137,10 +137,12 @@ class Program:
     Attributes:
         folder: where it runs.
         decoy: a folder with a package `tensorflow` that ends the program at its import.
+        always: flags that every command line begins with.
     """
 
     folder: Path
     decoy: Path
+    always: Sequence[str] = SMALL
 
     def __call__(self, *flags: object, tensorflow: bool = True) -> subprocess.CompletedProcess[str]:
         """Run it to its end; no failure, however bad, may show a traceback.
@@ -163,7 +165,7 @@ class Program:
     def _command(self, flags: Sequence[object], tensorflow: bool) -> tuple[list[str], dict[str, Any]]:
         path = {} if tensorflow else {"PYTHONPATH": str(self.decoy)}
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        command = [sys.executable, str(ROOT / "DeepSpeech.py"), *SMALL, *map(str, flags)]
+        command = [sys.executable, str(ROOT / "DeepSpeech.py"), *self.always, *map(str, flags)]
         return command, {"cwd": self.folder, "env": environment | path, "text": True}
 
 

@@ -28,10 +28,14 @@ def start(epsilon: float = EPSILON) -> tuple[dict[str, Any], Adam]:
     return variables, Adam(variables, BETA1, BETA2, epsilon)
 
 
+def named(gradients: Arrays) -> dict[str, Any]:
+    return {name: tf.constant(gradient) for name, gradient in zip(SHAPES, gradients, strict=True)}
+
+
 def update(adam: Adam, gradients: Arrays, step: int, rate: float, max_norm: float = 0.0) -> float:
     @tf.function
     def run(step: Any, rate: Any) -> Any:
-        return adam.apply([tf.constant(g) for g in gradients], max_norm, step, rate)
+        return adam.apply(named(gradients), max_norm, step, rate)
 
     return float(run(tf.constant(step), tf.constant(rate)))
 
@@ -149,7 +153,7 @@ def test_an_unwanted_update_changes_nothing_but_tells_the_norm():
 
     @tf.function
     def run(wanted: Any) -> Any:
-        return adam.apply([tf.constant(g) for g in gradients], 0.0, tf.constant(0), tf.constant(0.1), wanted)
+        return adam.apply(named(gradients), 0.0, tf.constant(0), tf.constant(0.1), wanted)
 
     norm = float(run(tf.constant(False)))
     assert norm == pytest.approx(np.sqrt(sum(float((g**2).sum()) for g in gradients)), rel=1e-5)

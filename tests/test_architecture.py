@@ -27,10 +27,10 @@ LEVELS = (
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}
     | {"words", "trained", "tflite_features", "joining", "archives", "transcripts", "recordings", "measures"}
     | {"preview"},
-    {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check", "spectral", "effects"},
-    {"feeding", "augmenter", "export", "importing", "survey", "set_writer"},
-    {"sample_augmenter", "rehearsal", "scoring", "verified_export", "data_report", "data_fix"},
-    {"data_page"},
+    {"tflite_graph", "graph_file", "inference", "model_card", "clips", "data_check", "spectral", "effects", "foreign"},
+    {"feeding", "augmenter", "export", "importing", "survey", "set_writer", "model_file"},
+    {"sample_augmenter", "rehearsal", "scoring", "verified_export", "data_report", "data_fix", "sources"},
+    {"data_page", "starting"},
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 WITHOUT_TENSORFLOW = {"files", "text", "audio", "audio_faults", "corpus", "threads"}  # what importers are made of

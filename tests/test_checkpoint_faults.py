@@ -46,7 +46,7 @@ def test_a_checkpoint_of_another_network_is_refused(
     done = deepspeech("--train_files", csvs.train, "--checkpoint_dir=run", "--epochs=3", flag)
     assert done.returncode == 1
     sentence = done.stderr.splitlines()[-1]
-    assert sentence.startswith("Error: The checkpoints in run ")
+    assert sentence.startswith("Error: The network in run ")
     for word in [*words, "another --checkpoint_dir"]:
         assert word in sentence
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before, (

@@ -284,7 +284,7 @@ def test_a_checkpoint_of_another_network(tmp_path: Path):
 @pytest.mark.parametrize(
     ("flag", "value", "sentence"),
     [
-        ("n_hidden", 16, "were made with --n_hidden 8, this command says --n_hidden 16: use the same --n_hidden,"),
+        ("n_hidden", 16, "was made with --n_hidden 8, this command says --n_hidden 16: use the same --n_hidden,"),
         ("bidirectional", False, "with --bidirectional True, this command says --bidirectional False"),
         ("alphabet", list("abc"), "--alphabet of 2 labels ('ab'), this command says --alphabet of 3 labels ('abc')"),
     ],

@@ -62,6 +62,21 @@ def parse(*arguments: str) -> dict[str, Any]:
     return table.values()
 
 
+def test_what_is_inherited_stands_before_what_is_given():
+    def inherit(values: Any, given: Any) -> tuple[list[str], str]:
+        assert values["rate"] == 0.25
+        assert set(given) >= {"rate", "epochs"}
+        return ["--rate=0.75", "--scorer_path=their.scorer", "--noshuffle"], "Theirs."
+
+    table = make_table()
+    assert table.inherited == ""
+    assert table.parse(["program", "--rate=0.25", "--epoch=3", "--train_files=x.csv"], inherit)
+    assert table.inherited == "Theirs."
+    expected = {"rate": 0.25, "epochs": 3, "scorer_path": "their.scorer", "shuffle": False, "train_files": ["x.csv"]}
+    found = table.values()
+    assert {name: found[name] for name in expected} == expected
+
+
 def refuse(*arguments: str) -> str:
     with pytest.raises(UsageError) as caught:
         make_table().parse(["program", *arguments])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from util import tf
@@ -28,12 +28,12 @@ class Adam:
                     self.moments[slot] = tf.Variable(tf.zeros_like(variable), trainable=False, name=slot)
 
     def apply(
-        self, gradients: Sequence[Tensor], max_norm: float, step: Tensor, rate: Tensor, wanted: Tensor | bool = True
+        self, gradients: Mapping[str, Tensor], max_norm: float, step: Tensor, rate: Tensor, wanted: Tensor | bool = True
     ) -> Tensor:
         """Add the operations of one update to the graph; nothing happens if a gradient is not finite.
 
         Args:
-            gradients: one for each variable, in order.
+            gradients: by the names of variables; the others stay as they are, their moments too.
             max_norm: gradients are scaled down to this global norm (Pascanu et al. 2013,
                 arXiv:1211.5063, algorithm 1); 0: never.
             step: int32, updates before this one.
@@ -43,16 +43,17 @@ class Adam:
         Returns:
             float32, the global norm of the gradients before scaling.
         """
-        norm = tf.linalg.global_norm(gradients)
+        norm = tf.linalg.global_norm(list(gradients.values()))
         if max_norm:
             scale = max_norm / tf.maximum(norm, max_norm)
-            gradients = [gradient * scale for gradient in gradients]
+            gradients = {name: gradient * scale for name, gradient in gradients.items()}
         tf.cond(wanted & tf.math.is_finite(norm), lambda: self._update(gradients, step, rate), tf.no_op)
         return norm
 
-    def _update(self, gradients: Sequence[Tensor], step: Tensor, rate: Tensor) -> Any:
+    def _update(self, gradients: Mapping[str, Tensor], step: Tensor, rate: Tensor) -> Any:
         powers = self.powers(tf.cast(step, tf.float32))
-        for (name, variable), gradient in zip(self._variables.items(), gradients, strict=True):
+        for name, gradient in gradients.items():
+            variable = self._variables[name]
             with tf.device(variable.device):  # that of the parameter server, where there is one
                 tf.raw_ops.ResourceApplyAdam(
                     var=variable.handle,

@@ -44,6 +44,8 @@ class State:
     best_step: int = -1
     stale: int = 0  # validations since it improved
     plan: str = ""  # digest of the present epoch's plan
+    dropped: int = 0  # last layers that were new when the run began from another network
+    frozen_epochs: int = 0  # first epochs, in which only they learn
 
     @property
     def loss(self) -> float:
@@ -117,7 +119,7 @@ def save_checkpoint(
         shutil.rmtree(scratch)
     except (OSError, DataError, tf.errors.OpError) as error:
         raise CheckpointError(
-            f"Cannot save step {step} to {directory}: {_first_line(error)}; earlier checkpoints there"
+            f"Cannot save step {step} to {directory}: {first_line(error)}; earlier checkpoints there"
             " are untouched. Make room or choose another --save_checkpoint_dir."
         ) from error
 
@@ -165,7 +167,7 @@ def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any
             variable.assign(reader.get_tensor(name))
         state: dict[str, Any] = json.loads(reader.get_tensor(STATE)) if STATE in shapes else {}
     except (OSError, IndexError, RuntimeError, ValueError, tf.errors.OpError) as error:
-        raise DamagedCheckpointError(f"{prefix} is damaged: {_first_line(error)}.") from error
+        raise DamagedCheckpointError(f"{prefix} is damaged: {first_line(error)}.") from error
     return state
 
 
@@ -206,7 +208,7 @@ class RunDirectory:
         """
         prefixes = [prefix for kind in self.CHOICES[choice] for prefix in list_checkpoints(self.path, kind)]
         if prefixes:
-            self._check_network()
+            check_network(self.path, read_run(self.path).get("network", {}), self._network)
         damaged = 0
         for prefix in prefixes:
             try:
@@ -264,13 +266,25 @@ class RunDirectory:
         make_directory(self.path)
         write_atomically(self.path / RUN_FILE, text + "\n")
 
-    def _check_network(self) -> None:
-        for flag, made_with in read_run(self.path).get("network", {}).items():
-            if flag in self._network and made_with != self._network[flag]:
-                raise CheckpointError(
-                    f"The checkpoints in {self.path} were made with {_shown(flag, made_with)}, this command says"
-                    f" {_shown(flag, self._network[flag])}: use the same --{flag}, or another --checkpoint_dir."
-                )
+
+def check_network(path: Path, made_with: Mapping[str, Any], network: Mapping[str, Any]) -> None:
+    """Refuse a network that is not the one of the flags.
+
+    Args:
+        path: where it is.
+        made_with: what is known of it, by flag; alphabets as lists of labels.
+        network: the same of the flags.
+
+    Raises:
+        CheckpointError: they differ.
+    """
+    for flag, value in made_with.items():
+        if flag in network and value != network[flag]:
+            keeps = "" if flag != "alphabet_config_path" else " --drop_source_layers 1 in a new --save_checkpoint_dir,"
+            raise CheckpointError(
+                f"The network in {path} was made with {_shown(flag, value)}, this command says"
+                f" {_shown(flag, network[flag])}: use the same --{flag},{keeps} or another --checkpoint_dir."
+            )
 
 
 def _step(prefix: Path) -> int:
@@ -304,7 +318,7 @@ def read_run(directory: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({_first_line(error)}): it describes the checkpoints beside it;"
+            f"{path} cannot be read ({first_line(error)}): it describes the checkpoints beside it;"
             " restore it, or move the directory away to start afresh."
         ) from error
     if not isinstance(description, dict) or not isinstance(description.get("network", {}), dict):
@@ -315,5 +329,6 @@ def read_run(directory: Path) -> dict[str, Any]:
     return description
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import signal
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from util.errors import DeepSpeechError, UsageError
@@ -60,7 +60,7 @@ _RETIRED = {
     "TensorFlow coordinates the cluster; a coordinating task has --chief_host": """
         coord_retries coord_host coord_port iters_per_worker log_traffic horovod""",
     "one network and one loss serve every device": """
-        train_cudnn use_cudnn_rnn cudnn_checkpoint use_warpctc""",
+        train_cudnn load_cudnn use_cudnn_rnn cudnn_checkpoint use_warpctc""",
     "it has no effect any more": """
         fulltrace summary_secs export_version use_seq_length checkpoint_step skip_batch_test
         normalize_sample_rate""",
@@ -68,11 +68,14 @@ _RETIRED = {
 RETIRED = {name: notice for notice, names in _RETIRED.items() for name in names.split()}
 _SWITCHES = """
     augmentation_sparse_warp augmentation_freq_and_time_masking augmentation_pitch_and_tempo_scaling
-    log_traffic horovod train_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
+    log_traffic horovod train_cudnn load_cudnn use_cudnn_rnn use_warpctc fulltrace use_seq_length skip_batch_test
     normalize_sample_rate shuffle_batches export_tflite"""
 RETIRED_SWITCHES = frozenset(_SWITCHES.split())
 
 STOPPED = 130  # exit status of a program that was asked to end
+
+
+Inherit = Callable[[Mapping[str, Any], Collection[str]], tuple[list[str], str]]
 
 
 @dataclasses.dataclass
@@ -110,6 +113,9 @@ class FlagTable:
     """Defines a program's flags section by section, reads the command line, writes the help text.
 
     The absl.flags module comes in as an argument: only programs read flags.
+
+    Attributes:
+        inherited: what the last command line took from elsewhere, a sentence or nothing.
     """
 
     def __init__(self, absl_flags: Any, about: str):
@@ -117,6 +123,7 @@ class FlagTable:
         self._sections: dict[str, list[str]] = {}
         self._pending: dict[str, str] = {}
         self._repeated: set[str] = set()
+        self.inherited = ""
 
     def section(self, title: str) -> None:
         """Begin a section of the help text."""
@@ -138,15 +145,21 @@ class FlagTable:
             self._pending[name] = feature
 
     def accept_old_flags(self) -> None:
-        """Define the aliases and the retired flags."""
+        """Define the aliases of the flags that there are, and the retired flags."""
         for alias, name in ALIASES.items():
-            self._absl.DEFINE_alias(alias, name)
+            if name in self._values:
+                self._absl.DEFINE_alias(alias, name)
         for name, notice in RETIRED.items():
             kind = self._absl.DEFINE_boolean if name in RETIRED_SWITCHES else self._absl.DEFINE_string
             kind(name, None, notice)
 
-    def parse(self, argv: Sequence[str]) -> bool:
+    def parse(self, argv: Sequence[str], inherit: Inherit = lambda _values, _given: ([], "")) -> bool:
         """Read a command line.
+
+        Args:
+            argv: the command line.
+            inherit: told the flags and which of them were given, returns arguments to put before them and a sentence
+                for the user, which becomes `inherited`.
 
         Returns:
             False when it asks for help instead of work.
@@ -162,6 +175,11 @@ class FlagTable:
             if {"--help", "-h", "-?", "-help", "--helpshort", "--helpfull", "--helpmarkdown"} & set(arguments):
                 return False
             surplus = self._values(arguments)[1:]
+            given = [name for name in self._values if self._values[name].present]
+            taken, self.inherited = ([], "") if surplus else inherit(self.values(), given)
+            if taken:
+                self._values.unparse_flags()
+                self._values([arguments[0], *taken, *arguments[1:]])
         except self._absl.Error as error:
             raise UsageError(_plainly(str(error))) from error
         if surplus:

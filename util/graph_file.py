@@ -105,7 +105,8 @@ def _clipped(network: TrainedNetwork, x: Tensor, layer: str) -> Tensor:
     x = tf.minimum(tf.nn.relu(_dense(network, x, layer)), network.relu_clip)
     if network.has_layer_norm:
         mean, variance = tf.nn.moments(x, 1, keepdims=True)
-        scale, shift = (network.weights[f"{layer}/LayerNorm/{name}"] for name in ("gamma", "beta"))
+        names = f"{layer}/LayerNorm/gamma", f"{layer}/LayerNorm/beta"
+        scale, shift = (tf.constant(network.weights[name], name=name) for name in names)
         # not tf.nn.batch_normalization, for which oneDNN puts an operation that is off by some per cent
         x = (x - mean) * tf.math.rsqrt(variance + 1e-12) * scale + shift
     return x

@@ -12,6 +12,11 @@ from util.features import FeatureSet
 
 Array = NDArray[np.float32]
 
+FORWARD = "bidirectional_rnn/fw/basic_lstm_cell"  # names of LSTM cells, as in 0.1.1
+BACKWARD = "bidirectional_rnn/bw/basic_lstm_cell"
+STREAMING = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"  # as in 0.9.3
+FORGET_BIAS = {FORWARD: 1.0, BACKWARD: 1.0, STREAMING: 0.0}  # as there
+
 STREAMING_VERSION = 6  # of the exported graph; the clients of 0.7 to 0.9.3 and of Coqui STT know it
 WHOLE_VERSION = 7  # both directions: takes whole utterances
 
