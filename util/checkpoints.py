@@ -146,6 +146,19 @@ def list_checkpoints(directory: Path, kind: str) -> list[Path]:
     return [directory / f"{kind}-{step}" for step in steps]
 
 
+def has_checkpoints(directory: Path) -> bool:
+    """Tell whether a directory holds a run: its first checkpoint may be the best one alone."""
+    return any(list_checkpoints(directory, kind) for kind in STATE_FILES)
+
+
+def lacks(directory: Path, choice: str) -> CheckpointError:
+    """Make the error that says that there is no checkpoint of a choice (of `RunDirectory.CHOICES`)."""
+    return CheckpointError(
+        f"{directory} holds no checkpoint ({choice}): train first, give the --checkpoint_dir of a trained"
+        " network, or choose another with --load_train or --load_evaluate."
+    )
+
+
 def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Read a checkpoint into `variables` and return the state saved with it.
 
@@ -195,7 +208,7 @@ class RunDirectory:
 
     def has_begun(self) -> bool:
         """Tell whether there is a checkpoint to go on from."""
-        return bool(list_checkpoints(self.path, "train"))
+        return has_checkpoints(self.path)
 
     def load(self, choice: str) -> dict[str, Any] | None:
         """Load the newest readable checkpoint of a choice (of `CHOICES`) into the variables.
@@ -229,10 +242,7 @@ class RunDirectory:
         """Load as `load`, where there has to be something to load."""
         state = self.load(choice)
         if state is None:
-            raise CheckpointError(
-                f"{self.path} holds no checkpoint ({choice}): train first, give the --checkpoint_dir of a trained"
-                " network, or choose another with --load_train or --load_evaluate."
-            )
+            raise lacks(self.path, choice)
         return state
 
     def load_best(self, step: int) -> None:
