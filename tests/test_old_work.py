@@ -115,15 +115,18 @@ def test_a_checkpoint_directory_says_what_it_said(program: Program, tmp_path: Pa
 
 def test_a_model_file_is_exported_again(program: Program, tmp_path: Path, csv: Path):
     source = "--initialize_from_frozen_model", COQUI / "output_graph.pb"
+    (tmp_path / "run.json").write_text('{"flags": {"learning_rate": 987}}')  # of another network
     done = program(*source, "--export_dir=model", "--test_files", csv, "--probabilities_file=p.npz",
                    "--noexport_quantize")  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = [value for value in np.load(tmp_path / "p.npz").values() if value.ndim == 2]
     np.testing.assert_allclose(found[0], SAID["best"], atol=1e-4)
+    (card,) = (tmp_path / "model").glob("*.md")
+    assert "learning rate" not in card.read_text()
     again = ModelFile(tmp_path / "model" / "output_graph.tflite")
     for name, value in ModelFile(COQUI / "output_graph.pb").weights.items():
         np.testing.assert_array_equal(again.weights[name], value, err_msg=name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "model", "p.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "model", "p.npz", "run.json"]
 
 
 def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path, csv: Path, checkpoint: Path):
