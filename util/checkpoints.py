@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from util import tf
 from util.errors import CheckpointError, DataError
 from util.files import make_directory, publish, write_atomically
+from util.filling import fill
 from util.progress import Console
 
 STATE = "deepspeech/state"
@@ -169,15 +170,7 @@ def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes = reader.get_variable_to_shape_map()
-        for name, variable in variables.items():
-            if name not in shapes:
-                raise CheckpointError(f"{prefix} has no variable {name}: it is of another network.")
-            if shapes[name] != variable.shape.as_list():
-                raise CheckpointError(
-                    f"{prefix} holds {name} of shape {shapes[name]}, the network of these flags wants"
-                    f" {variable.shape.as_list()}: use the flags it was trained with."
-                )
-            variable.assign(reader.get_tensor(name))
+        fill(variables, lambda name: reader.get_tensor(name) if name in shapes else None, prefix)
         state: dict[str, Any] = json.loads(reader.get_tensor(STATE)) if STATE in shapes else {}
     except (OSError, IndexError, RuntimeError, ValueError, tf.errors.OpError) as error:
         raise DamagedCheckpointError(f"{prefix} is damaged: {first_line(error)}.") from error
