@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import signal
+import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -95,6 +97,9 @@ def report_errors(console: Console) -> Iterator[Outcome]:
     except DeepSpeechError as error:
         console.say(str(error), ERROR)
         outcome.status = error.exit_status
+    except BrokenPipeError:  # the program that reads the output has had enough, for instance head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        outcome.status = 1
     except OSError as error:
         if not (error.filename and error.strerror):  # nothing a user could act on
             raise
