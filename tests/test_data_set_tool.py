@@ -217,6 +217,8 @@ def test_a_wrong_command_line_is_one_sentence(tmp_path: Path):
     assert "--bitrate is 3, expected 500 or more" in refused(tmp_path, "a.csv", "b.sdb", "--bitrate", 3)
     assert "--limit is -1" in refused(tmp_path, "a.csv", "b.sdb", "--limit", -1)
     assert "--include is for tar files" in refused(tmp_path, "a.csv", "b.sdb", "--include", "a.csv")
+    (tmp_path / "c.tar").touch()
+    assert "c.tar is read and would be overwritten" in refused(tmp_path, "a.csv", "c.tar", "--include", "c.tar")
     assert "--include names x, expected a file" in refused(tmp_path, "a.csv", "b.tar", "--include", "x")
     assert "--shard_size is for SDB and tar" in refused(tmp_path, "a.csv", "c.csv", "--shard_size", 2)
 

@@ -67,12 +67,12 @@ class Start:
         if has_begun and choice == "init":
             raise UsageError(f"{self.own.path} holds a run, --load_train init begins one: give a new"
                              " --save_checkpoint_dir.")  # fmt: skip
-        source = find_source(self._flags)
         choice = choice.replace("auto", "last or best")
-        if has_begun or source == self.own.path:
-            state = self.own.load(choice) if self._flags["load_train"] == "auto" else self.own.require(choice)
-            self._check_start(state or {})
-            return state or {}
+        if has_begun:
+            state = self.own.require(choice)
+            self._check_start(state)
+            return state
+        source = find_source(self._flags)
         loaded = self._load_from(source, choice, self._n_dropped) if source else None
         if loaded is None:
             self._accept_nothing(source, choice)
