@@ -92,7 +92,7 @@ def check_target(target: Path, sources: Sequence[str], form: Form) -> None:
         raise UsageError(
             f"{min(old)} is there, and might be taken for a part of this set: remove all {len(old)} such files."
         )
-    if target.exists() and any(target.samefile(source) for source in [*sources, *form.include]):
+    if target.exists() and any(target.samefile(source) for source in [*map(Path, sources), *form.include]):
         raise UsageError(f"{target} is read and would be overwritten: choose another name.")
 
 
