@@ -50,7 +50,7 @@ from util.precision import has_bfloat16, in_bfloat16
 from util.progress import DEBUG, INFO, WARNING, Console, StopRequest, duration
 from util.rehearsal import try_longest
 from util.scoring import Rounds, compare, recognise, same_everywhere, score_batches
-from util.sources import inherit, read_labels, run_path
+from util.sources import inherit, is_training, read_labels, run_path
 from util.starting import Start, is_dropped
 from util.task import Task
 from util.text import Alphabet, ByteAlphabet
@@ -203,9 +203,11 @@ def check_flags() -> None:
     feature_set().check()
     export.ExportSettings.from_flags(TABLE.values()).check(feature_set(), FLAGS.layer_norm)
     wanted = [name for name in ("train_files", "test_files", "one_shot_infer", "export_dir") if FLAGS[name].value]
+    wanted = wanted if is_training(TABLE.values()) else [name for name in wanted if name != "train_files"]
     if not wanted or (FLAGS.dry_run and "train_files" not in wanted):
         raise UsageError(
-            "Nothing to do: give --train_files (--dry_run too), --test_files, --one_shot_infer or --export_dir."
+            "Nothing to do: give --train_files (--dry_run too) without --notrain, --test_files, --one_shot_infer or"
+            " --export_dir."
         )
     places = FLAGS.checkpoint_dir, FLAGS.load_checkpoint_dir, FLAGS.initialize_from_frozen_model
     if "train_files" not in wanted and not any(places):
@@ -591,7 +593,7 @@ def export_model(model: Model, sets: Sets, origin: Origin, console: Console) -> 
 
 def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chief: bool) -> Sets:
     """Read and check the files of every purpose; the training files make one set."""
-    train = [FLAGS.train_files] if FLAGS.train and FLAGS.train_files else []
+    train = [FLAGS.train_files] if is_training(TABLE.values()) else []
     wanted = {
         "train": (train, FLAGS.limit_train),
         "dev": ([[path] for path in FLAGS.dev_files if train or FLAGS.export_dir], FLAGS.limit_dev),
@@ -641,7 +643,7 @@ def train_and_test(decoder: Decoder, model: Model, sets: Sets, console: Console)
         state = Start(TABLE.values(), model, console).load_trained()
         test(model, decoder, sets["test"], console, log)
     if FLAGS.export_dir and model.cluster.is_chief:
-        export_model(model, sets, Origin.read(path, state), console)
+        export_model(model, sets, Origin.read(directory, state), console)
     if FLAGS.one_shot_infer and model.cluster.is_chief:
         samples = feeding.read_recording(FLAGS.one_shot_infer, model.features)
         probabilities = recognise(model.cluster, model.test_step, samples)

@@ -88,12 +88,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     *sources, target = [*options.sources, *options.files, *filter(None, [options.target])] or [""]
     if not sources:
         raise UsageError("Name the files to read, and as the last one the file to write.")
-    for name, least in (("bitrate", 500), ("workers", 1), ("shard_size", 0), ("limit", 0)):
-        if (value := getattr(options, name)) is not None and value < least:
-            raise UsageError(f"--{name} is {value}, expected {least} or more.")
-    for path in options.include:
-        if not path.is_file():
-            raise UsageError(f"--include names {path}, expected a file.")
+    check(options)
     audio_type = options.audio_type or ("opus" if target.lower().endswith(".sdb") else "wav")
     form = Form(audio_type, options.bitrate, not options.unlabeled, options.absolute_paths, options.shard_size,
                 options.include)  # fmt: skip
@@ -103,13 +98,19 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if form.labeled and not any(utterance.transcript for utterance in utterances):
         raise DataError(f"{', '.join(sources)}: there is no transcript; give --unlabeled if that is meant")
     known = list(measure(utterances, console))
+    if not known:
+        raise DataError(
+            f"{', '.join(sources)}: none of {len(utterances)} recordings can be read; {target} is not written"
+        )
     chosen = choose(known, options)
     left_out: list[AudioError] = []
     seconds = dict(enumerate(one.duration_s for one in chosen))
     with console.track(f"Writing {target}", len(chosen)) as tracker:
 
-        def tell(error: AudioError | None) -> None:
-            left_out.extend([error] if error else [])
+        def tell(number: int, error: AudioError | None) -> None:
+            if error:
+                left_out.append(error)
+                del seconds[number]
             tracker.advance()
 
         def change(number: int, samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
@@ -123,6 +124,16 @@ def run(options: argparse.Namespace, console: Console) -> None:
     hours = sum(seconds.values()) / 3600
     files = f"{paths[0]} to {paths[-1].name}" if len(paths) > 1 else target
     print(f"{files}: {len(chosen) - len(left_out)} utterances, {hours:.2f} h")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse values that an option cannot have."""
+    for name, least in (("bitrate", 500), ("workers", 1), ("shard_size", 0), ("limit", 0)):
+        if (value := getattr(options, name)) is not None and value < least:
+            raise UsageError(f"--{name} is {value}, expected {least} or more.")
+    for path in options.include:
+        if not path.is_file():
+            raise UsageError(f"--include names {path}, expected a file.")
 
 
 class Measured(NamedTuple):

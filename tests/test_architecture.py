@@ -21,7 +21,7 @@ LEVELS = (
     {"files", "tf", "progress", "task", "audio_faults", "threads", "opus", "flag_page"},
     {"stored"},
     {"text", "audio", "corpus", "metrics", "cluster", "commandline", "planning", "features", "tflite_file"}
-    | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables", "precision"},
+    | {"divergence", "segmentation", "listening", "download", "unpacking", "pairing", "tables", "precision", "filling"},
     {"sdb", "shards"},
     {"sample_sets"},
     {"augmentation", "lstm", "ctc", "adam", "dropout", "decoding", "checkpoints", "language_model"}

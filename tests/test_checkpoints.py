@@ -243,7 +243,8 @@ def test_the_choice(tmp_path: Path, choice: str, kinds: dict[str, int], found: i
     state = run.load(choice)
     assert (state and state["step"]) == found
     assert is_filled(variables, found or 0)
-    assert run.has_begun() == ("train" in kinds)
+    assert run.has_begun()
+    assert not make_run(tmp_path / "new", variables).has_begun()
     if found is None:
         with pytest.raises(CheckpointError, match=rf"holds no checkpoint \({choice}\): train first"):
             run.require(choice)

@@ -51,7 +51,6 @@ def make_table() -> FlagTable:
     table.section("Training")
     table.define("integer", "epochs", 75, "times through the set", lower_bound=1)
     table.define("float", "rate", 0.5, "step")
-    table.await_feature("the cluster", ps_hosts="", task_index=0, sync=False, backoff=0.5)
     table.accept_old_flags()
     return table
 
@@ -90,7 +89,7 @@ def test_defaults():
     assert parse() == {
         "train_files": ["a.csv", "b.csv"], "shuffle": True, "scorer_path": "", "bytes_output_mode": False,
         "export_min_ds_version": "", "export_max_ds_version": "",
-        "epochs": 75, "rate": 0.5, "ps_hosts": "", "task_index": 0, "sync": False, "backoff": 0.5,
+        "epochs": 75, "rate": 0.5,
     }  # fmt: skip
 
 
@@ -171,16 +170,6 @@ def test_mistakes():
     assert refuse("--shuffle", "no").startswith("Unexpected argument 'no'")
 
 
-@pytest.mark.parametrize("arguments", [["--ps_hosts", "a:1"], ["--task_index=2"], ["--sync"], ["--backoff", "0.6"]])
-def test_features_to_come(arguments: list[str]):
-    name = arguments[0].split("=")[0]
-    assert refuse(*arguments) == f"{name} needs the cluster, which this version does not have yet: leave it out."
-
-
-def test_features_to_come_at_their_defaults():
-    assert parse("--ps_hosts", "", "--task_index", "0", "--nosync", "--backoff=0.5")["task_index"] == 0
-
-
 def test_retired_flags():
     table = make_table()
     assert table.parse(["p", "--lm_trie_path", "x", "--use_seq_length", "False", "--nouse_warpctc", "--noshuffle"])
@@ -227,7 +216,6 @@ def test_the_help_text():
     assert shown["--[no]shuffle"].endswith("mix the rows (yes)")
     assert shown["--scorer_path"].endswith("language model")
     assert shown["--epochs"].endswith("times through the set (75)")
-    assert "  [not in this version: the cluster] --ps_hosts --task_index --sync --backoff" in lines
     tail = " ".join(lines[lines.index("Accepted from older versions, with a notice") + 1 :]).split()
     assert tail == [f"--{name}" for name in sorted(RETIRED)]
     assert max(map(len, lines)) <= 120
@@ -245,7 +233,6 @@ def test_the_page_of_flags():
         "| `--[no]shuffle` | switch | `yes` | mix the rows |",
         "| `--epochs` | whole number | `75` | times through the set |",
         "| `--scorer_path` | text |  | language model |",
-        "| `--ps_hosts` | text |  | not in this version: the cluster |",
         "| `--color` | `red` `green` |  | the color; `--noshuffle`: none, a \\<b\\> or c\\|d |",
         "| `--alphabet` | text | `data/a.txt` | labels |",  # wherever the checkout is
         "| `--epoch` | the same as `--epochs` |",

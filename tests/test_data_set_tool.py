@@ -184,6 +184,26 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path: Path):
     assert texts(tmp_path / "b.sdb") == ["a cat", "a dog and a cab"]
 
 
+def test_what_stops_in_the_middle_is_not_counted(tmp_path: Path):
+    soundfile.write(tmp_path / "whole.wav", np.zeros(36 * 8000, np.int16), 8000)
+    sound = bytearray(encode_audio(".flac", np.random.default_rng(0).normal(0, 9000, 36 * 8000).astype(np.int16), 8000))
+    sound[len(sound) // 2 : len(sound) // 2 + 9000] = bytes(9000)  # its header and its end are there
+    (tmp_path / "hurt.flac").write_bytes(sound)
+    (tmp_path / "a.csv").write_text("wav_filename,transcript\nwhole.wav,a\nhurt.flac,b\n")
+    done = run("data_set_tool.py", tmp_path, "a.csv", "b.sdb", "--audio-type", "wav")
+    assert done.stdout == "b.sdb: 1 utterances, 0.01 h\n"  # 36 s
+    assert "hurt.flac" in done.stderr
+
+
+def test_a_set_stays_where_nothing_can_be_read(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("wav_filename,transcript\ngone.wav,a\n")
+    (tmp_path / "b.sdb").write_bytes(b"precious")
+    done = run("data_set_tool.py", tmp_path, "a.csv", "b.sdb")
+    assert done.returncode == 1
+    assert done.stderr.endswith("Error: a.csv: none of 1 recordings can be read; b.sdb is not written\n")
+    assert (tmp_path / "b.sdb").read_bytes() == b"precious"
+
+
 def test_a_wrong_command_line_is_one_sentence(tmp_path: Path):
     write_corpus(tmp_path, "a", TEXTS)
     (tmp_path / "b").mkdir()
@@ -197,6 +217,8 @@ def test_a_wrong_command_line_is_one_sentence(tmp_path: Path):
     assert "--bitrate is 3, expected 500 or more" in refused(tmp_path, "a.csv", "b.sdb", "--bitrate", 3)
     assert "--limit is -1" in refused(tmp_path, "a.csv", "b.sdb", "--limit", -1)
     assert "--include is for tar files" in refused(tmp_path, "a.csv", "b.sdb", "--include", "a.csv")
+    (tmp_path / "c.tar").touch()
+    assert "c.tar is read and would be overwritten" in refused(tmp_path, "a.csv", "c.tar", "--include", "c.tar")
     assert "--include names x, expected a file" in refused(tmp_path, "a.csv", "b.tar", "--include", "x")
     assert "--shard_size is for SDB and tar" in refused(tmp_path, "a.csv", "c.csv", "--shard_size", 2)
 
@@ -217,6 +239,17 @@ def test_playing_lists_and_pipes(tmp_path: Path):
         piped = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
         assert piped.stdout == encode_audio(".wav", speak("bad"), 16000)
         assert piped.stderr.endswith(b"bad\n" if source == "a.sdb" else b"a1.wav\n")
+
+
+def test_a_list_that_is_not_read_to_its_end(tmp_path: Path):
+    write_corpus(tmp_path, "a", TEXTS)
+    command = [sys.executable, ROOT / "bin" / "play.py", "a.csv", "--list"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
+        assert listing.stdout
+        assert listing.stderr
+        listing.stdout.close()
+        assert listing.stderr.read() == b""
+    assert listing.returncode == 1
 
 
 def test_playing_plays(tmp_path: Path):

@@ -138,10 +138,6 @@ def test_retired_flags_are_accepted_each_with_its_notice(deepspeech: Program, mi
         assert re.search(rf"--(\[no\])?{successor}\s", text)
 
 
-def test_nothing_waits_for_a_later_version(deepspeech: Program):
-    assert "not in this version" not in deepspeech("--help", tensorflow=False).stdout
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -194,16 +190,18 @@ def test_a_wrong_flag_is_one_sentence(refused, missing: tuple[str, ...], flags: 
         assert word in sentence
 
 
-@pytest.mark.parametrize("flags", [[], ["--epochs=3"], ["--dev_files=d.csv"], ["--train_files="]])
+@pytest.mark.parametrize("flags", [[], ["--epochs=3"], ["--dev_files=d.csv"], ["--train_files="],
+    ["--train_files=t.csv", "--notrain"], ["--train_files=t.csv", "--notrain", "--dry_run"]])  # fmt: skip
 def test_nothing_to_do(refused, flags: list[str]):
     sentence = refused(*flags)
     for name in ("Nothing to do", "--train_files", "--test_files", "--one_shot_infer"):
         assert name in sentence
 
 
+@pytest.mark.parametrize("others", [[], ["--train_files=t.csv", "--notrain"]], ids=" ".join)
 @pytest.mark.parametrize("flag", ["--test_files=t.csv", "--one_shot_infer=a.wav"])
-def test_a_network_is_needed_where_none_is_trained(refused, flag: str):
-    sentence = refused(flag)
+def test_a_network_is_needed_where_none_is_trained(refused, flag: str, others: list[str]):
+    sentence = refused(flag, *others)
     assert flag.partition("=")[0] in sentence
     assert "--checkpoint_dir" in sentence
 

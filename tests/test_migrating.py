@@ -67,8 +67,7 @@ def defaults() -> dict[str, str]:
     program = [sys.executable, str(ROOT / "DeepSpeech.py"), "--help"]
     text = subprocess.run(program, capture_output=True, text=True, check=True).stdout
     lines = re.findall(r"^  --(?:\[no\])?(\w+)(.*)$", text, re.MULTILINE)
-    pending = re.findall(r"--(\w+)", " ".join(re.findall(r"\[not in this version:.*", text)))
-    found = dict.fromkeys(pending, "")
+    found = {}
     for name, rest in lines:
         default = re.search(r"\(([^(),]*)\)$", rest)
         found[name] = {"yes": "true", "no": "false"}.get(default[1], default[1]) if default else ""

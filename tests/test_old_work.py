@@ -26,7 +26,7 @@ from util.foreign import ForeignDirectory, home, read_flags_file
 from util.graph_file import make_calls, make_graph, memory_mapped, read_graph
 from util.inference import TfliteModel, run_stream
 from util.model_file import ModelFile
-from util.sources import inherit, read_labels
+from util.sources import find_source, inherit, read_labels
 from util.text import ByteAlphabet, read_alphabet
 from util.tflite_graph import make_tflite
 from util.trained import BACKWARD, FORWARD, STREAMING, Array, TrainedNetwork
@@ -115,15 +115,18 @@ def test_a_checkpoint_directory_says_what_it_said(program: Program, tmp_path: Pa
 
 def test_a_model_file_is_exported_again(program: Program, tmp_path: Path, csv: Path):
     source = "--initialize_from_frozen_model", COQUI / "output_graph.pb"
+    (tmp_path / "run.json").write_text('{"flags": {"learning_rate": 987}}')  # of another network
     done = program(*source, "--export_dir=model", "--test_files", csv, "--probabilities_file=p.npz",
                    "--noexport_quantize")  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = [value for value in np.load(tmp_path / "p.npz").values() if value.ndim == 2]
     np.testing.assert_allclose(found[0], SAID["best"], atol=1e-4)
+    (card,) = (tmp_path / "model").glob("*.md")
+    assert "learning rate" not in card.read_text()
     again = ModelFile(tmp_path / "model" / "output_graph.tflite")
     for name, value in ModelFile(COQUI / "output_graph.pb").weights.items():
         np.testing.assert_array_equal(again.weights[name], value, err_msg=name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "model", "p.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "model", "p.npz", "run.json"]
 
 
 def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path, csv: Path, checkpoint: Path):
@@ -153,6 +156,7 @@ def test_training_goes_on_beside_what_was_there(program: Program, tmp_path: Path
         (["--n_hidden=16"], ["coqui", "--n_hidden 12", "--n_hidden 16", "use the same --n_hidden"]),
         (["--bidirectional"], ["--bidirectional False", "--bidirectional True"]),
         (["--drop_source_layers=1", "--load_checkpoint_dir=nowhere"], ["--drop_source_layers 1", "nowhere"]),
+        (["--load_train=last", "--load_checkpoint_dir=nowhere"], ["nowhere holds no checkpoint (last)"]),
     ],
     ids=lambda value: " ".join(value[:1]),
 )
@@ -315,6 +319,20 @@ def test_what_a_command_line_takes_over(checkpoint: Path):
     assert inherit(flags, ["n_hidden", "bidirectional"])[0] == [f"--alphabet_config_path={checkpoint / 'alphabet.txt'}"]
     assert inherit(flags, ["n_hidden", "bidirectional", "alphabet_config_path"]) == ([], "")
     assert inherit(PLAIN, []) == ([], "")
+
+
+@pytest.mark.parametrize("kind", ["train", "best_dev"])  # the best alone: killed in the middle of the first save
+def test_a_run_that_has_begun_counts_more_than_what_it_began_with(tmp_path: Path, kind: str):
+    model = PLAIN | {"initialize_from_frozen_model": "m.pb", "checkpoint_dir": str(tmp_path)}
+    other = PLAIN | {"load_checkpoint_dir": str(COQUI / "checkpoint"), "save_checkpoint_dir": str(tmp_path)}
+    train = {"train_files": ["train.csv"]}
+    assert find_source(model) == find_source(model | train) == Path("m.pb")
+    assert find_source(other | train) == COQUI / "checkpoint"
+    (tmp_path / f"{kind}-4.index").touch()
+    (tmp_path / "run.json").write_text("{}")
+    for flags in (model, model | train, other | train, other | train | {"load_train": "init"}):
+        assert find_source(flags) == tmp_path
+    assert find_source(other) == COQUI / "checkpoint"
 
 
 # --------------------------------------------------------------------------------------- model files

@@ -16,16 +16,7 @@ from conftest import ROOT
 
 from util.text import read_alphabet
 
-FLAGS = (ROOT / "doc" / "Flags.md").read_text("utf-8")
 SENTENCE = "she had your dark suit in greasy wash water all year"
-
-
-def needs(*flags: str) -> pytest.MarkDecorator:
-    """Skip a recipe while this version does not have one of its flags."""
-    missing = [
-        flag for flag in flags if re.search(rf"^\| `--(\[no\])?{flag}` .*not in this version", FLAGS, re.MULTILINE)
-    ]
-    return pytest.mark.skipif(bool(missing), reason=f"waits for --{' --'.join(missing)}")
 
 
 # A language of its own with an alphabet and a scorer; trains, tests, exports twice, in a container's manner.
@@ -215,13 +206,11 @@ def test_the_flags_of_06(place: Place, native: None):
     assert {"augmentation_freq_and_time_masking_freq_mask_range", "data_aug_features_additive"} <= set(retired)
 
 
-@needs("augment")
 def test_augmentation(place: Place, native: None):
     done = place.run(AUGMENT)
     assert "Test on corpus/test.csv - WER: " in done.stdout
 
 
-@needs("drop_source_layers", "load_cudnn")
 def test_transfer(place: Place, native: None):
     done = place.run(TRANSFER)
     assert "Test on corpus/test.csv - WER: " in done.stdout

@@ -303,6 +303,7 @@ def test_damaged_opus_of_a_database():
         (header + b"\x00\x09abc", "the packet at byte 10 does not end within it"),
         (header + b"\x00\x00", "the packet at byte 10 does not end within it"),
         (header + b"\x00\x02" + ten_ms, "0.01 of 0.06 s are there"),
+        (header + b"\xff\xff" + bytes(65535), "the packet at byte 10 has 65535 bytes: Opus has no such"),
     ):
         with pytest.raises(ValueError, match=words.replace(".", r"\.")):
             to_ogg(container)

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from util import tf
 from util.errors import CheckpointError, DataError
 from util.files import make_directory, publish, write_atomically
+from util.filling import fill
 from util.progress import Console
 
 STATE = "deepspeech/state"
@@ -146,6 +147,19 @@ def list_checkpoints(directory: Path, kind: str) -> list[Path]:
     return [directory / f"{kind}-{step}" for step in steps]
 
 
+def has_checkpoints(directory: Path) -> bool:
+    """Tell whether a directory holds a run: its first checkpoint may be the best one alone."""
+    return any(list_checkpoints(directory, kind) for kind in STATE_FILES)
+
+
+def lacks(directory: Path, choice: str) -> CheckpointError:
+    """Make the error that says that there is no checkpoint of a choice (of `RunDirectory.CHOICES`)."""
+    return CheckpointError(
+        f"{directory} holds no checkpoint ({choice}): train first, give the --checkpoint_dir of a trained"
+        " network, or choose another with --load_train or --load_evaluate."
+    )
+
+
 def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Read a checkpoint into `variables` and return the state saved with it.
 
@@ -156,15 +170,7 @@ def load_checkpoint(prefix: Path, variables: Mapping[str, Any]) -> dict[str, Any
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes = reader.get_variable_to_shape_map()
-        for name, variable in variables.items():
-            if name not in shapes:
-                raise CheckpointError(f"{prefix} has no variable {name}: it is of another network.")
-            if shapes[name] != variable.shape.as_list():
-                raise CheckpointError(
-                    f"{prefix} holds {name} of shape {shapes[name]}, the network of these flags wants"
-                    f" {variable.shape.as_list()}: use the flags it was trained with."
-                )
-            variable.assign(reader.get_tensor(name))
+        fill(variables, lambda name: reader.get_tensor(name) if name in shapes else None, prefix)
         state: dict[str, Any] = json.loads(reader.get_tensor(STATE)) if STATE in shapes else {}
     except (OSError, IndexError, RuntimeError, ValueError, tf.errors.OpError) as error:
         raise DamagedCheckpointError(f"{prefix} is damaged: {first_line(error)}.") from error
@@ -195,7 +201,7 @@ class RunDirectory:
 
     def has_begun(self) -> bool:
         """Tell whether there is a checkpoint to go on from."""
-        return bool(list_checkpoints(self.path, "train"))
+        return has_checkpoints(self.path)
 
     def load(self, choice: str) -> dict[str, Any] | None:
         """Load the newest readable checkpoint of a choice (of `CHOICES`) into the variables.
@@ -229,10 +235,7 @@ class RunDirectory:
         """Load as `load`, where there has to be something to load."""
         state = self.load(choice)
         if state is None:
-            raise CheckpointError(
-                f"{self.path} holds no checkpoint ({choice}): train first, give the --checkpoint_dir of a trained"
-                " network, or choose another with --load_train or --load_evaluate."
-            )
+            raise lacks(self.path, choice)
         return state
 
     def load_best(self, step: int) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import signal
+import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -95,6 +97,9 @@ def report_errors(console: Console) -> Iterator[Outcome]:
     except DeepSpeechError as error:
         console.say(str(error), ERROR)
         outcome.status = error.exit_status
+    except BrokenPipeError:  # the program that reads the output has had enough, for instance head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        outcome.status = 1
     except OSError as error:
         if not (error.filename and error.strerror):  # nothing a user could act on
             raise
@@ -121,7 +126,6 @@ class FlagTable:
     def __init__(self, absl_flags: Any, about: str):
         self._absl, self._values, self._about = absl_flags, absl_flags.FLAGS, about
         self._sections: dict[str, list[str]] = {}
-        self._pending: dict[str, str] = {}
         self._repeated: set[str] = set()
         self.inherited = ""
 
@@ -136,13 +140,6 @@ class FlagTable:
             self._repeated.add(name)
             self._values[name].help = text[0]  # absl adds that it can be repeated, on a line of its own
         self._sections[list(self._sections)[-1]].append(name)
-
-    def await_feature(self, feature: str, **defaults: Any) -> None:
-        """Declare flags that are refused until a feature is there, so that old command lines are understood."""
-        kinds = {bool: "boolean", int: "integer", float: "float", str: "string"}
-        for name, default in defaults.items():
-            self.define(kinds[type(default)], name, default, "")
-            self._pending[name] = feature
 
     def accept_old_flags(self) -> None:
         """Define the aliases of the flags that there are, and the retired flags."""
@@ -165,7 +162,7 @@ class FlagTable:
             False when it asks for help instead of work.
 
         Raises:
-            UsageError: a flag is unknown, has a wrong value or does not work yet, or a word belongs to no flag.
+            UsageError: a flag is unknown or has a wrong value, or a word belongs to no flag.
         """
         switches = {name for name in self._values if self._values[name].boolean}
         try:
@@ -184,9 +181,6 @@ class FlagTable:
             raise UsageError(_plainly(str(error))) from error
         if surplus:
             raise UsageError(f"Unexpected argument '{surplus[0]}': every value belongs to a flag, --flag value.")
-        for name, feature in self._pending.items():
-            if self._values[name].value != self._values[name].default:
-                raise UsageError(f"--{name} needs {feature}, which this version does not have yet: leave it out.")
         return True
 
     def notices(self) -> list[str]:
@@ -209,12 +203,7 @@ class FlagTable:
         ]
         for title, names in self._sections.items():
             lines += ["", title]
-            lines += [_help_line(name, self._values[name]) for name in names if name not in self._pending]
-            for feature in dict.fromkeys(self._pending[name] for name in names if name in self._pending):
-                flags = " ".join(f"--{name}" for name in names if self._pending.get(name) == feature)
-                lines += textwrap.wrap(
-                    f"[not in this version: {feature}] {flags}", 110, initial_indent="  ", subsequent_indent=" " * 37
-                )
+            lines += [_help_line(name, self._values[name]) for name in names]
         retired = textwrap.wrap(
             " ".join(f"--{name}" for name in sorted(RETIRED)), 110, initial_indent="  ", subsequent_indent="  "
         )
@@ -223,7 +212,7 @@ class FlagTable:
     def help_page(self) -> str:
         """Write the flags as a page of the documentation, in Markdown."""
         flags = {title: {name: self._values[name] for name in names} for title, names in self._sections.items()}
-        return write_page(flags, self._pending, ALIASES, _RETIRED)
+        return write_page(flags, ALIASES, _RETIRED)
 
 
 def join_switch_values(arguments: Sequence[str], switches: Collection[str]) -> list[str]:

@@ -35,16 +35,12 @@ def write_default(flag: Any) -> str:
 
 
 def write_page(
-    sections: Mapping[str, Mapping[str, Any]],
-    pending: Mapping[str, str],
-    aliases: Mapping[str, str],
-    retired: Mapping[str, str],
+    sections: Mapping[str, Mapping[str, Any]], aliases: Mapping[str, str], retired: Mapping[str, str]
 ) -> str:
     """Write doc/Flags.md, the same in every checkout.
 
     Args:
         sections: by title, flags (of absl) by name.
-        pending: of the flags that do not work yet: what each waits for.
         aliases: old names, and the flags they stand for.
         retired: by notice, the flags that it answers, between blanks.
     """
@@ -56,7 +52,7 @@ def write_page(
     ]
     for title, flags in sections.items():
         lines += ["", f"## {title}", "", "| flag | value | default | meaning |", "| --- | --- | --- | --- |"]
-        lines += [_row(name, flag, pending.get(name, "")) for name, flag in flags.items()]
+        lines += [_row(name, flag) for name, flag in flags.items()]
     lines += [
         "",
         "## From older versions",
@@ -70,11 +66,11 @@ def write_page(
     return "\n".join(lines)
 
 
-def _row(name: str, flag: Any, awaited: str) -> str:
+def _row(name: str, flag: Any) -> str:
     values = getattr(flag.parser, "enum_values", None) or ()
     kind = " ".join(f"`{value}`" for value in values if value) or _KINDS.get(flag.flag_type(), flag.flag_type())
     default = write_default(flag).removeprefix(f"{CHECKOUT}/")
-    meaning = f"not in this version: {awaited}" if awaited else flag.help.removeprefix(f"<{'|'.join(values)}>: ")
+    meaning = flag.help.removeprefix(f"<{'|'.join(values)}>: ")
     return f"| `{write_name(name, flag)}` | {kind} | {f'`{default}`' if default else ''} | {_mark_up(meaning)} |"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from util import tf
 from util.checkpoints import RUN_FILE, STATE, STATE_FILES, DamagedCheckpointError, first_line
 from util.errors import CheckpointError, DataError
 from util.files import read_utf8
-from util.text import ByteAlphabet, read_alphabet
+from util.filling import MOMENTS, fill
+from util.text import read_alphabet
 from util.trained import BACKWARD, STREAMING, Array
 
 CONTINUED = "continued"  # folder of our run in a directory that is another program's
 OLD_CELL = "lstm_fused_cell"  # 0.2 to 0.5; it adds 1 to its forget gate, where later ones add nothing
-Lookup = Callable[[str], Array | None]
 
 
 def old_names(name: str) -> Iterator[str]:
@@ -55,29 +55,6 @@ def settings_of(shapes: Mapping[str, Any]) -> dict[str, Any]:
         "layer_norm": "layer_1/LayerNorm/gamma" in shapes,
         "n_labels": int(n_classes) - 1,
     }
-
-
-def fill(variables: Mapping[str, Any], find: Lookup, where: object) -> list[str]:
-    """Assign what is found to variables; return the names of moments that are not there, which become zero.
-
-    Raises:
-        CheckpointError: a weight is missing, or something has another shape.
-    """
-    missing = []
-    for name, variable in variables.items():
-        value = find(name)
-        if value is None:
-            if not name.endswith(("/Adam", "/Adam_1")):
-                raise CheckpointError(f"{where} has no variable {name}: it is of another network.")
-            missing.append(name)
-            value = np.zeros(variable.shape, np.float32)
-        if list(value.shape) != variable.shape.as_list():
-            raise CheckpointError(
-                f"{where} holds {name} of shape {list(value.shape)}, the network of these flags wants"
-                f" {variable.shape.as_list()}: use the flags it was trained with."
-            )
-        variable.assign(value)
-    return missing
 
 
 class ForeignDirectory:
@@ -171,7 +148,7 @@ class ForeignDirectory:
             return with_forget_bias(value, 1.0) if there == f"{OLD_CELL}/bias" else value
 
         try:
-            missing = fill(variables, find, prefix)
+            missing = fill(variables, find, prefix, MOMENTS)
             step = int(reader.get_tensor("global_step")) if "global_step" in names else 0
         except (RuntimeError, IndexError, ValueError, tf.errors.OpError) as error:
             raise DamagedCheckpointError(f"{prefix} is damaged: {first_line(error)}.") from error
@@ -223,6 +200,3 @@ def _open(prefix: Path) -> Any:
         return tf.train.load_checkpoint(str(prefix))
     except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
         raise DamagedCheckpointError(f"{prefix} is damaged: {first_line(error)}.") from error
-
-
-BYTE_LABELS = ByteAlphabet().labels

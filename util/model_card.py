@@ -40,8 +40,10 @@ class Origin:
     events: Sequence[Mapping[str, Any]]
 
     @classmethod
-    def read(cls, directory: Path, state: Mapping[str, Any]) -> Origin:
-        """Read what the directory of a run tells."""
+    def read(cls, directory: Path | None, state: Mapping[str, Any]) -> Origin:
+        """Read what the directory of a run tells; there may be none."""
+        if directory is None:
+            return cls({}, state, [])
         return cls(read_run(directory), state, read_events(directory / "metrics.jsonl"))
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from util import tf
 from util.errors import CheckpointError, DataError
-from util.foreign import OLD_CELL, fill, old_names, settings_of, with_forget_bias
+from util.filling import MOMENTS, fill
+from util.foreign import OLD_CELL, old_names, settings_of, with_forget_bias
 from util.graph_file import read_graph
 from util.text import Alphabet, ByteAlphabet
 from util.trained import BACKWARD, FORGET_BIAS, FORWARD, STREAMING, Array
@@ -95,7 +96,7 @@ class ModelFile:
 
     def load(self, variables: Mapping[str, Any]) -> None:
         """Copy the weights into variables; moments become zero."""
-        fill(variables, self.weights.get, self.path)
+        fill(variables, self.weights.get, self.path, MOMENTS)
 
     # -------------------------------------------------------------------------------- TensorFlow
 
@@ -174,8 +175,8 @@ class _TfliteConstants:
         self._schema = tf.part("lite.python.schema_py_generated")
         self._model = self._schema.ModelT.InitFromObj(self._schema.Model.GetRootAs(content, 0))
         self._graph = self._model.subgraphs[0]
-        tensors = [(graph, tensor) for graph in self._model.subgraphs for tensor in graph.tensors]
-        self._tensors = [tensor for _, tensor in tensors]  # those of the main graph, which operators number, first
+        # those of the main graph, which operators number, are the first
+        self._tensors = [tensor for graph in self._model.subgraphs for tensor in graph.tensors]
         self.names: dict[str, int] = {}
         for index, tensor in enumerate(self._tensors):
             name = tensor.name.decode()

@@ -18,6 +18,7 @@ _CLOCK = 48000  # Hz, of granule positions
 _PAGE = struct.Struct("<4sBBqIIIB")
 _FIRST, _LAST = 2, 4  # flags of pages
 _SEGMENTS = 255  # of a page at most, of 255 bytes at most
+_LARGEST = 254 * 255 + 254  # bytes of a packet, to fit in a page; those of Opus are smaller (RFC 7845, section 6)
 _SERIAL = 1
 _TAGS = b"OpusTags" + struct.pack("<II", 0, 0)  # no vendor, no comments
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -91,6 +92,8 @@ def _read_packets(container: bytes) -> Iterator[bytes]:
         end = start + int.from_bytes(container[at:start], "big")
         if end > len(container) or end == start:
             raise ValueError(f"the packet at byte {at} does not end within it")
+        if end - start > _LARGEST:
+            raise ValueError(f"the packet at byte {at} has {end - start} bytes: Opus has no such")
         yield container[start:end]
         at = end
 

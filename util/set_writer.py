@@ -92,7 +92,7 @@ def check_target(target: Path, sources: Sequence[str], form: Form) -> None:
         raise UsageError(
             f"{min(old)} is there, and might be taken for a part of this set: remove all {len(old)} such files."
         )
-    if target.exists() and any(target.samefile(source) for source in sources):
+    if target.exists() and any(target.samefile(source) for source in [*map(Path, sources), *form.include]):
         raise UsageError(f"{target} is read and would be overwritten: choose another name.")
 
 
@@ -101,19 +101,20 @@ def write_set(
     utterances: Sequence[Utterance],
     form: Form,
     workers: int,
-    tell: Callable[[AudioError | None], None],
+    tell: Callable[[int, AudioError | None], None],
     change: Change | None = None,
 ) -> list[Path]:
     """Write utterances in their order; each file appears whole or not at all.
 
-    Audio keeps its rate and channels, and Opus is not encoded again. Columns of a CSV besides the transcript are kept.
+    Audio keeps its rate and channels, and Opus is not encoded again, but for Ogg Opus that goes
+    into a database. Columns of a CSV besides the transcript are kept.
 
     Args:
         target: what to write, see `check_target`.
         utterances: what to write; those whose audio cannot be read are left out.
         form: how.
         workers: threads that encode.
-        tell: called after each utterance, with the reason where it is left out.
+        tell: called after each utterance with its position, and the reason where it is left out.
         change: makes int16 [samples] of each recording, mixed down to one channel, of others.
 
     Returns:
@@ -134,8 +135,8 @@ def write_set(
     def encode_all() -> Iterator[_Encoded]:
         written = count()
         results = in_threads(encode, enumerate(utterances), workers, _AT_ONCE)
-        for utterance, result in zip(utterances, results, strict=True):
-            tell(result if isinstance(result, AudioError) else None)
+        for number, (utterance, result) in enumerate(zip(utterances, results, strict=True)):
+            tell(number, result if isinstance(result, AudioError) else None)
             if not isinstance(result, AudioError):
                 yield _Encoded(next(written), utterance, result)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from util.checkpoints import RUN_FILE, default_directory, list_checkpoints, read_run
+from util.checkpoints import RUN_FILE, default_directory, has_checkpoints, read_run
 from util.errors import CheckpointError, DataError, UsageError
 from util.foreign import ForeignDirectory, home
 from util.model_file import ModelFile
@@ -44,12 +44,11 @@ def run_path(flags: Mapping[str, Any]) -> Path | None:
 
 def find_source(flags: Mapping[str, Any]) -> Path | None:
     """Return the directory or model file that a command takes its network from; None where it is a new one."""
-    if is_training(flags):
-        own = save_path(flags)
-        if list_checkpoints(own, "train"):
-            return own
-        if flags["load_train"] == "init":
-            return None
+    own = run_path(flags)
+    if own and has_checkpoints(own):  # it goes on, or is tested, whatever it began with
+        return own
+    if is_training(flags) and flags["load_train"] == "init":
+        return None
     if flags["initialize_from_frozen_model"]:
         return Path(flags["initialize_from_frozen_model"])
     chosen = flags["load_checkpoint_dir"] or flags["checkpoint_dir"]
@@ -57,7 +56,7 @@ def find_source(flags: Mapping[str, Any]) -> Path | None:
         return None
     path = Path(chosen)
     ours = home(path)
-    if list_checkpoints(ours, "train") or list_checkpoints(ours, "best_dev"):
+    if has_checkpoints(ours):
         return ours
     return path if ForeignDirectory.at(path) else None
 

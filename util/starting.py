@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from util.checkpoints import RunDirectory, State, check_network
+from util.checkpoints import RunDirectory, State, check_network, lacks
 from util.errors import CheckpointError, UsageError
 from util.foreign import ForeignDirectory
 from util.progress import Console
@@ -63,19 +63,19 @@ class Start:
     def _load(self) -> dict[str, Any]:
         """Load weights, moments and state; a run that has begun goes on from its own checkpoints."""
         choice = self._flags["load_train"]
-        begins, has_begun = choice == "init", self.own.has_begun()
-        if begins and has_begun:
+        has_begun = self.own.has_begun()
+        if has_begun and choice == "init":
             raise UsageError(f"{self.own.path} holds a run, --load_train init begins one: give a new"
                              " --save_checkpoint_dir.")  # fmt: skip
-        source = find_source(self._flags)
         choice = choice.replace("auto", "last or best")
-        if has_begun or source == self.own.path:
-            state = self.own.load(choice) if self._flags["load_train"] == "auto" else self.own.require(choice)
-            self._check_start(state or {})
-            return state or {}
+        if has_begun:
+            state = self.own.require(choice)
+            self._check_start(state)
+            return state
+        source = find_source(self._flags)
         loaded = self._load_from(source, choice, self._n_dropped) if source else None
         if loaded is None:
-            self._refuse_nothing(choice)
+            self._accept_nothing(source, choice)
             return {}
         if self._flags["drop_source_layers"] > len(DROPPABLE):
             self._console.warn(f"--drop_source_layers {self._flags['drop_source_layers']} is more than there are: the"
@@ -84,15 +84,15 @@ class Start:
         transfer = {"dropped": self._n_dropped, "frozen_epochs": self._flags["freeze_source_layers"]}
         return {"step": loaded.get("step", 0), **transfer}
 
-    def _refuse_nothing(self, choice: str) -> None:
+    def _accept_nothing(self, source: Path | None, choice: str) -> None:
         """Accept that there is nothing to load only where that is what a new run expects."""
+        place = source or Path(self._flags["load_checkpoint_dir"] or self.own.path)
         if choice in ("last", "best"):
-            self.own.require(choice)
+            raise lacks(place, choice)
         if self._flags["drop_source_layers"] and choice != "init":
             raise UsageError(
                 f"--drop_source_layers {self._flags['drop_source_layers']} needs a trained network, and there is no"
-                f" checkpoint in {self._flags['load_checkpoint_dir'] or self.own.path}: give its --load_checkpoint_dir,"
-                " or --load_train init for a new network."
+                f" checkpoint in {place}: give its --load_checkpoint_dir, or --load_train init for a new network."
             )
 
     def _check_start(self, state: Mapping[str, Any]) -> None:
@@ -121,7 +121,8 @@ class Start:
             choice = self._flags["load_evaluate"].replace("auto", "best or last")
             source = self.own.path if is_training(self._flags) else find_source(self._flags)
             state = self._load_from(source, choice, 0) if source else None
-            state = self.own.require(choice) if state is None else state
+            if state is None:
+                raise lacks(source or self.own.path, choice)
         state = cluster.share(state, self._model.variables)
         return dict(state or {})
 
