@@ -107,7 +107,7 @@ class Kind:
 _FACTOR = 0.1, 10.0
 KINDS = {
     "overlay": Kind((SAMPLE,), {"snr": _number(3, -100, 100), "layers": _count(1, 1, 100)}, True),
-    "codec": Kind((SAMPLE,), {"bitrate": _count(3200, 500, 512000)}),
+    "codec": Kind((SAMPLE,), {"bitrate": _count(3200, 500, 256000)}),
     "reverb": Kind((SAMPLE,), {"delay": _number(20, 0.1, 1000), "decay": _number(10, 0.1, 100)}),
     "resample": Kind((SAMPLE,), {"rate": _count(8000, 1000, 192000)}),
     "volume": Kind((SAMPLE,), {"dbfs": _number(3.0103, -100, 40)}),
