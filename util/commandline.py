@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import signal
+import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -92,9 +94,13 @@ def report_errors(console: Console) -> Iterator[Outcome]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield outcome
+        sys.stdout.flush()
     except DeepSpeechError as error:
         console.say(str(error), ERROR)
         outcome.status = error.exit_status
+    except BrokenPipeError:  # who reads, as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        outcome.status = 1
     except OSError as error:
         if not (error.filename and error.strerror):  # nothing a user could act on
             raise
