@@ -63,7 +63,7 @@ def test_what_takes_recordings(tmp_path: Path):
         assert {key: (value.start, value.radius) for key, value in found.values.items()} == {
             key: (value, 0) for key, value in defaults.items()
         }
-        assert "source=PATH: a CSV, a folder or an audio file" in refuse(name)
+        assert "source=PATH: a CSV, SDB or tar file, a folder or an audio file" in refuse(name)
         assert "source=PATH" in refuse(f"{name}[source=]")
         assert f"{tmp_path}/gone does not exist" in refuse(f"{name}[source={tmp_path}/gone]")
     named = tmp_path / "a=b [1]~2:3.csv"

@@ -95,6 +95,9 @@ def _count(default: int, low: int, high: int) -> Parameter:
     return Parameter(Range(default, default, whole=True), low, high)
 
 
+_SOURCES = "CSV, SDB or tar file, a folder or an audio file"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What can be said of an augmentation: where it acts (the default first), its parameters, and `source=`."""
@@ -216,11 +219,9 @@ class _Reader:
             return ""
         value = self.given.get("source", "")
         if not value:
-            raise self.refuse(f"{name} needs recordings, source=PATH: a CSV, a folder or an audio file")
+            raise self.refuse(f"{name} needs recordings, source=PATH: a {_SOURCES}")
         if not Path(value).exists():
-            raise self.refuse(
-                f"the source {value} does not exist, expected a CSV, SDB or tar file, a folder or an audio file"
-            )
+            raise self.refuse(f"the source {value} does not exist, expected a {_SOURCES}")
         return value
 
     def range(self, name: str, parameter: Parameter) -> Range:
