@@ -85,7 +85,8 @@ def test_who_reads_the_output_may_stop(tmp_path: Path, buffered: str):
     with os.fdopen(theirs, "wb") as pipe:
         done = subprocess.run(
             [sys.executable, ROOT / "stats.py", "-csv", tmp_path / "1.csv"],
-            stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, env=os.environ | {"PYTHONUNBUFFERED": buffered},
+            stdout=pipe, stderr=subprocess.PIPE, text=True, check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": buffered},
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "")
 
