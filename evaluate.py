@@ -15,8 +15,10 @@ from pathlib import Path
 
 PROGRAM = Path(__file__).resolve().parent / "DeepSpeech.py"
 ONLY_TEST = ("--test", "--train_files=", "--nodry_run", "--one_shot_infer=")
-NO_EXPORT = ("--export_dir=", "--export_compat=", "--noremove_export")
-NO_EXPORT += ("--noexport_savedmodel", "--noexport_graph", "--noexport_zip")
+NO_EXPORT = (
+    *("--export_dir=", "--export_compat=", "--noremove_export"),
+    *("--noexport_savedmodel", "--noexport_graph", "--noexport_zip"),
+)
 
 
 def main() -> None:
