@@ -14,7 +14,11 @@ import sys
 from pathlib import Path
 
 PROGRAM = Path(__file__).resolve().parent / "DeepSpeech.py"
-ONLY_TEST = ("--test", "--train_files=", "--export_dir=", "--one_shot_infer=")
+ONLY_TEST = ("--test", "--train_files=", "--nodry_run", "--one_shot_infer=")
+NO_EXPORT = (
+    *("--export_dir=", "--export_compat=", "--noremove_export"),
+    *("--noexport_savedmodel", "--noexport_graph", "--noexport_zip"),
+)
 
 
 def main() -> None:
@@ -28,7 +32,7 @@ def main() -> None:
     _, flags = parser.parse_known_args()
     if not any(flag.lstrip("-").startswith(("test_files", "flagfile")) for flag in flags):
         parser.error("give --test_files, the CSV files to test on")
-    sys.argv = [str(PROGRAM), *flags, *ONLY_TEST]
+    sys.argv = [str(PROGRAM), *flags, *ONLY_TEST, *NO_EXPORT]
     runpy.run_path(str(PROGRAM), run_name="__main__")
 
 

@@ -62,7 +62,7 @@ def report(arguments: argparse.Namespace, console: Console) -> None:
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}, expected 1 or more")
     utterances = [row for path in arguments.csv_files.split(",") if path for row in read_set(path)]
-    bytes_per_second = arguments.sample_rate * arguments.channels * arguments.bits_per_sample // 8
+    bytes_per_second = arguments.sample_rate * arguments.channels * arguments.bits_per_sample / 8
 
     def measure(utterance: Utterance) -> Length:
         try:

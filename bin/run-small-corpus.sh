@@ -37,6 +37,20 @@ run() {
   wait "$program"
 }
 
+# Prints the scorer that flags name, if they name one.
+given_scorer() {
+  local flag own=
+  while [[ $# -gt 0 ]]; do
+    flag=${1/#--/-}
+    shift
+    case $flag in
+      -scorer_path=* | -scorer=*) own=${flag#*=} ;;
+      -scorer_path | -scorer) own=${1:-} ;;
+    esac
+  done
+  echo "$own"
+}
+
 mkdir -p "$keep"
 alphabet=$keep/alphabet.txt scorer=$keep/transcripts.scorer
 if [[ ! -f $alphabet ]]; then
@@ -67,20 +81,22 @@ run "$python" -u "$here/DeepSpeech.py" "${network[@]}" \
   "$@"
 [[ " $* " != *" --dry_run "* ]] || exit 0
 
-decoder=(--scorer_path "$scorer")
 build=("$python" "$here/bin/build_scorer.py" --text "${csvs[0]}" --alphabet "$alphabet" --output "$scorer")
-"${build[@]}"
+chosen=$(given_scorer "$@")
+chosen=${chosen:-$scorer} weights=()
+[[ $chosen != "$scorer" ]] || "${build[@]}"
 if [[ ${#csvs[@]} -gt 1 ]]; then
-  run "$python" "$here/bin/lm_optimizer.py" "${network[@]}" "${decoder[@]}" --test_files "${csvs[1]}" \
+  run "$python" "$here/bin/lm_optimizer.py" "${network[@]}" --scorer_path "$chosen" --test_files "${csvs[1]}" \
     --test_batch_size 16 --lm_alpha_max 10 --lm_beta_max 10 "$@" | tee "$keep/tuning.txt"
-  read -r _ _ _ alpha _ beta < <(grep -- --lm_alpha "$keep/tuning.txt")
-  "${build[@]}" --default_alpha "$alpha" --default_beta "$beta"
-  decoder+=(--lm_alpha "$alpha" --lm_beta "$beta")
+  read -r alpha beta < <(sed -n 's/.* --lm_alpha \(.*\) --lm_beta \(.*\)/\1 \2/p' "$keep/tuning.txt")
+  weights=(--lm_alpha "$alpha" --lm_beta "$beta")
+  [[ $chosen != "$scorer" ]] || "${build[@]}" --default_alpha "$alpha" --default_beta "$beta"
 fi
 
 tests=("${csvs[@]:2}")
 [[ ${#tests[@]} -gt 0 ]] || tests=("${csvs[@]:1}")
 tested=$(printf ',%s' "${tests[@]}")
-run "$python" -u "$here/DeepSpeech.py" "${network[@]}" "${decoder[@]}" --test_files "${tested:1}" --test_batch_size 16 \
-  --export_dir "$keep/model" "$@" --train_files=
-echo "To transcribe: deepspeech --model $keep/model/output_graph.tflite --scorer $scorer --audio a.wav"
+run "$python" -u "$here/DeepSpeech.py" "${network[@]}" --scorer_path "$chosen" "${weights[@]}" \
+  --test_files "${tested:1}" --test_batch_size 16 --export_dir "$keep/model" "$@" --train_files=
+[[ $chosen != "$scorer" ]] || weights=() # they are stored in it
+echo "To transcribe: deepspeech --model $keep/model/output_graph.tflite --scorer $chosen" "${weights[@]}" "--audio a.wav"

@@ -63,7 +63,7 @@ def test_what_takes_recordings(tmp_path: Path):
         assert {key: (value.start, value.radius) for key, value in found.values.items()} == {
             key: (value, 0) for key, value in defaults.items()
         }
-        assert "source=PATH: a CSV, a folder or an audio file" in refuse(name)
+        assert "source=PATH: a CSV, SDB or tar file, a folder or an audio file" in refuse(name)
         assert "source=PATH" in refuse(f"{name}[source=]")
         assert f"{tmp_path}/gone does not exist" in refuse(f"{name}[source={tmp_path}/gone]")
     named = tmp_path / "a=b [1]~2:3.csv"
@@ -131,6 +131,7 @@ def test_whole_numbers(text: str):
         ("tempo[factor=1:-1]", "factor can become -1,"),
         ("time_mask[size=-1]", "size can become -1, expected nothing outside 0 to"),
         ("frequency_mask[n=1~2]", "n can become -1,"),
+        ("codec[bitrate=200000:300000]", "bitrate can become 300000, expected nothing outside 500 to 256000"),
         ("dropout[rate=0.9:1~0.1]", "rate can become 1.1, expected nothing outside 0 to 1"),
     ],
 )

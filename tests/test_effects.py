@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import convolve, correlate
 
 from util import effects
+from util.augmentation import KINDS
 from util.effects import NoiseSource, speed_length
 from util.errors import DataError
 
@@ -340,6 +341,11 @@ def test_impulse_response(room: NoiseSource, n: int):
     assert rms(after) == pytest.approx(rms(speech), rel=1e-5)
 
 
+def test_a_silent_impulse_response_does_not_silence(tmp_path: Path):
+    speech, silent = noise(3000), NoiseSource(write(tmp_path / "silent.wav", np.zeros(500)))
+    np.testing.assert_array_equal(effects.rir(speech, RATE, generator(), source=silent), speech)
+
+
 def test_impulse_responses_are_single_channels(tmp_path: Path):
     """The mean of these channels would be no room at all."""
     stereo = np.zeros([50, 2])
@@ -397,6 +403,12 @@ def test_codec_keeps_timing(rate: int, n: int):
     assert np.argmax(correlate(after, speech)) == n - 1
     for part in (slice(0, 300), slice(n - 300, n)):
         assert np.corrcoef(after[part], speech[part])[0, 1] > 0.85  # of 24 kHz, Opus carries 20
+
+
+def test_codec_takes_every_bitrate_that_can_be_asked_for():
+    limits = KINDS["codec"].parameters["bitrate"]
+    for bitrate in (limits.low, limits.high):
+        assert len(effects.codec(noise(500), RATE, generator(), bitrate=int(bitrate))) == 500
 
 
 def test_codec_costs_quality_by_bitrate():

@@ -33,7 +33,11 @@ def test_evaluate_tests_and_does_nothing_else(run: Run, deepspeech: Program, csv
     assert deepspeech(*train, "--epochs=1").returncode == 0
     before = {path: path.read_bytes() for path in (tmp_path / "run").glob("train-*")}
     wishes = *train, "--epochs=9", "--export_dir=model", f"--one_shot_infer={csvs.train.parent}/train0.wav", "--notest"
-    done = run("evaluate.py", *SMALL, *wishes, f"--test_files={csvs.test},{csvs.dev}", "--test_output_file=out.json")
+    exports = "--remove_export", "--export_zip", "--export_graph", "--export_savedmodel"
+    done = run(
+        "evaluate.py", *SMALL, *wishes, *exports, "--dry_run",
+        f"--test_files={csvs.test},{csvs.dev}", "--test_output_file=out.json",
+    )  # fmt: skip
     tests = [line.split(" - ")[0] for line in done.stdout.splitlines() if line.startswith("Test on")]
     assert tests == [f"Test on {csvs.test}", f"Test on {csvs.dev}"]
     references = [sample["src"] for sample in json.loads((tmp_path / "out.json").read_text())]

@@ -149,7 +149,16 @@ def test_little_speech_becomes_a_model_and_a_scorer(native, checkout):
     scorer = ds_ctcdecoder.Scorer(scorer_path=str(kept / "transcripts.scorer"), alphabet=labels)
     assert (scorer.alpha, scorer.beta) == pytest.approx((float(alpha), float(beta)))
     assert (kept / "model" / "output_graph.tflite").exists()
-    assert len(re.findall(r"^Test on .*mine-dev.csv - WER: ", said, re.MULTILINE)) == 1
+    assert len(re.findall(r"^Test on mine-dev.csv - WER: ", said, re.MULTILINE)) == 2  # before and after tuning
+    assert "--scorer ./small-corpus/transcripts.scorer --audio a.wav\n" in said
+
+    (kept / "transcripts.scorer").rename(kept / "my own.scorer")
+    own = kept / "my own.scorer"
+    flags = "--epochs=1", "--scorer", own, "--lm_alpha_max=2"
+    status, said = checkout("small-corpus mine-train.csv mine-dev.csv", *flags, tensorflow=True)
+    assert status == 0, said
+    assert not (kept / "transcripts.scorer").exists()
+    assert re.search(rf"--scorer {re.escape(str(own))} --lm_alpha [0-9.]+ --lm_beta [0-9.]+ --audio a.wav\n", said)
 
 
 def test_little_speech_can_be_one_file_and_a_dry_run_ends_early(checkout):

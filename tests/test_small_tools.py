@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,7 +57,8 @@ def test_stats_of_recordings(run: Run, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("flags", "time"), [([], "1:00:00"), (["--sample-rate", "8000"], "2:00:00"), (["--channels=2"], "0:30:00"),
-                        (["--bits-per-sample=8"], "2:00:00")],
+                        (["--bits-per-sample=8"], "2:00:00"),
+                        (["--sample-rate=1", "--bits-per-sample=4"], "64000:00:00")],
 )  # fmt: skip
 def test_stats_of_recordings_that_are_elsewhere(run: Run, tmp_path: Path, flags: list[str], time: str):
     write_csv(tmp_path / "1.csv", *[f"{name}.wav,{44 + 30 * 60 * 16000 * 2},x" for name in "ab"])
@@ -73,6 +75,20 @@ def test_stats_of_nothing(run: Run, tmp_path: Path):
     assert "cannot read gone.csv" in run("stats.py", "-csv", "1.csv,gone.csv", status=1).stderr
     assert "--csv-files" in run("stats.py", status=2).stderr
     assert "--sample-rate is 0" in run("stats.py", "-csv=1.csv", "--sample-rate=0", status=2).stderr
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_who_reads_the_output_may_stop(tmp_path: Path, buffered: str):
+    write_csv(tmp_path / "1.csv")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, ROOT / "stats.py", "-csv", tmp_path / "1.csv"],
+            stdout=pipe, stderr=subprocess.PIPE, text=True, check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": buffered},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 # -------------------------------------------------------------------------------------- compare_samples.py

@@ -267,7 +267,7 @@ def encode_audio(suffix: str, samples: NDArray[np.int16], sample_rate: int, bitr
 
 
 def opus_rate(sample_rate: int) -> int:
-    """Return the rate in Hz at which `encode_audio` stores audio of some rate as Opus."""
+    """Return the rate in Hz at which Opus holds audio of some rate: the next higher one that it knows."""
     return next((rate for rate in OPUS_RATES if rate >= sample_rate), OPUS_RATES[-1])
 
 

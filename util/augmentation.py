@@ -95,6 +95,9 @@ def _count(default: int, low: int, high: int) -> Parameter:
     return Parameter(Range(default, default, whole=True), low, high)
 
 
+_SOURCES = "CSV, SDB or tar file, a folder or an audio file"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What can be said of an augmentation: where it acts (the default first), its parameters, and `source=`."""
@@ -107,7 +110,7 @@ class Kind:
 _FACTOR = 0.1, 10.0
 KINDS = {
     "overlay": Kind((SAMPLE,), {"snr": _number(3, -100, 100), "layers": _count(1, 1, 100)}, True),
-    "codec": Kind((SAMPLE,), {"bitrate": _count(3200, 500, 512000)}),
+    "codec": Kind((SAMPLE,), {"bitrate": _count(3200, 500, 256000)}),
     "reverb": Kind((SAMPLE,), {"delay": _number(20, 0.1, 1000), "decay": _number(10, 0.1, 100)}),
     "resample": Kind((SAMPLE,), {"rate": _count(8000, 1000, 192000)}),
     "volume": Kind((SAMPLE,), {"dbfs": _number(3.0103, -100, 40)}),
@@ -216,11 +219,9 @@ class _Reader:
             return ""
         value = self.given.get("source", "")
         if not value:
-            raise self.refuse(f"{name} needs recordings, source=PATH: a CSV, a folder or an audio file")
+            raise self.refuse(f"{name} needs recordings, source=PATH: a {_SOURCES}")
         if not Path(value).exists():
-            raise self.refuse(
-                f"the source {value} does not exist, expected a CSV, SDB or tar file, a folder or an audio file"
-            )
+            raise self.refuse(f"the source {value} does not exist, expected a {_SOURCES}")
         return value
 
     def range(self, name: str, parameter: Parameter) -> Range:

@@ -94,6 +94,7 @@ def report_errors(console: Console) -> Iterator[Outcome]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield outcome
+        sys.stdout.flush()
     except DeepSpeechError as error:
         console.say(str(error), ERROR)
         outcome.status = error.exit_status

@@ -16,9 +16,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from util.audio import AudioInfo, read_info, read_part, resampled_length
+from util.audio import AudioInfo, opus_rate, read_info, read_part, resampled_length
 from util.audio_faults import ENDINGS
 from util.errors import DataError
+from util.opus import RATES as OPUS_RATES
 from util.sample_sets import read_set
 from util.stored import Audio
 from util.threads import in_threads
@@ -36,8 +37,6 @@ _KEPT_BYTES = 128 << 20  # of a source in memory: 70 minutes at 16 kHz
 _READERS = 8  # threads that look into the recordings of a source
 _LONGEST_ROOM_S = 10.0  # of an impulse response
 
-OPUS_BITRATES = 500, 512_000  # bits per second, the least and the most
-OPUS_RATES = (8000, 12000, 16000, 24000, 48000)  # Hz, RFC 6716 section 2
 _OPUS_FRAME_MS = "60"  # the longest: the least overhead at low bit rates, and what Mozilla's sample databases have
 _OPUS_COMPLEXITY = "5"  # of 10: a telephone's rather than a studio's
 
@@ -217,6 +216,8 @@ def rir(samples: Samples, sample_rate: int, random: Random, source: NoiseSource)
     """
     response = source.impulse_response(sample_rate, random)
     direct = int(np.argmax(np.abs(response)))
+    if response[direct] == 0:  # a recording of silence is no room
+        return samples
     response = response[: direct + len(samples)]  # what comes later is cut off in any case
     return _at_level(_convolve(samples, response)[direct : direct + len(samples)], samples)
 
@@ -240,8 +241,8 @@ def volume(samples: Samples, sample_rate: int, random: Random, dbfs: float = FUL
 
 
 def codec(samples: Samples, sample_rate: int, random: Random, bitrate: int) -> Samples:
-    """Send the speech through the Opus codec (RFC 6716) at `bitrate` bits per second; timing stays."""
-    rate = next((rate for rate in OPUS_RATES if rate >= sample_rate), OPUS_RATES[-1])
+    """Send the speech through the Opus codec (RFC 6716) at `bitrate` bits per second, 500 to 256000; timing stays."""
+    rate = opus_rate(sample_rate)
     sent = samples if rate == sample_rate else soxr.resample(samples, sample_rate, rate, quality="HQ")
     heard: Samples = soxr.resample(_through_opus(sent, rate, bitrate), OPUS_RATES[-1], sample_rate, quality="HQ")
     return _within_scale(_to_length(heard, len(samples)))
