@@ -6,6 +6,7 @@ same batch size, no dropout and learning rate 0.001, and run in turn in one sess
 of every run is left out: it holds graph building and warming up. Both clocks stop before the
 checkpoint at the end of the epoch is written. `loss_*` is the training loss of the last epoch,
 after the same number of epochs in both, and so shows whether the speed was bought with learning.
+`bfloat16` is ours with --automatic_mixed_precision, and `gain` what that is worth.
 
     export COQUI_PYTHON=DIR/train37/bin/python
     benchmarks/train_speed.py --config 512,16 --config 512,1
@@ -24,6 +25,7 @@ from make_corpus import make_corpus
 from timed import BenchmarkError, Run
 
 CONFIGS = ((512, 16), (2048, 16), (512, 1), (2048, 1))
+WHO = ("ours", "bfloat16", "coqui")
 
 
 @dataclass
@@ -100,13 +102,15 @@ def measure_config(args: argparse.Namespace, work: Path, config: tuple[int, int]
     csv = corpus_for(work, config)
     audio_s = sum(common.sample_counts(csv)) / common.SAMPLE_RATE
     flags = flags_for(config, csv, work, args.epochs)
-    tallies = {"ours": Tally(), "coqui": Tally()}
+    tallies = {name: Tally() for name in WHO}
     for _ in range(args.rounds):
         if "ours" in args.only:
             run_ours(args, work, flags, tallies["ours"])
+        if "bfloat16" in args.only:
+            run_ours(args, work, {**flags, "automatic_mixed_precision": True}, tallies["bfloat16"])
         if "coqui" in args.only:
             run_coqui(args, work, flags, tallies["coqui"])
-    row: dict[str, Any] = {"n_hidden": config[0], "batch": config[1], "ratio": None}
+    row: dict[str, Any] = {"n_hidden": config[0], "batch": config[1], "ratio": None, "gain": None}
     for name, tally in tallies.items():
         ran = bool(tally.epoch_s)
         median = audio_s / statistics.median(tally.epoch_s) if ran else None
@@ -119,6 +123,8 @@ def measure_config(args: argparse.Namespace, work: Path, config: tuple[int, int]
         }
     if row["ours_median"] and row["coqui_median"]:
         row["ratio"] = row["ours_median"] / row["coqui_median"]
+    if row["ours_median"] and row["bfloat16_median"]:
+        row["gain"] = row["bfloat16_median"] / row["ours_median"]
     return row | {"audio_s": audio_s, "epochs": args.epochs, "rounds": args.rounds}
 
 
@@ -148,7 +154,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="runs of each trainer, in turn")
     parser.add_argument(
         "--only",
-        choices=("ours", "coqui"),
+        choices=WHO,
         nargs="+",
         default=["ours", "coqui"],
         help="whom to run",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -171,3 +172,20 @@ def test_little_speech_can_be_one_file_and_a_dry_run_ends_early(checkout):
     status, said = checkout("small-corpus there-is-none.csv")
     assert status == 1
     assert "there-is-none.csv" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_little_speech_is_saved_before_it_ends(checkout, number):
+    checkout.prepare(["mine.csv"])
+    kept = checkout.root / "prepared" / "small-corpus"
+    kept.mkdir()
+    (kept / "alphabet.txt").write_text("a\n")
+    waiting = "#!/bin/sh\ntrap 'sleep 0.3; echo saved; exit 130' TERM\necho started\nwhile :; do sleep 0.05; done\n"
+    (checkout.root / ".venv" / "bin" / "python").write_text(waiting)
+    command = [checkout.root / "bin" / "run-small-corpus.sh", checkout.root / "prepared" / "mine.csv"]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "saved\n"
+        assert process.wait() == 130
