@@ -8,6 +8,7 @@ utterance. The first epoch of every run is left out, and both clocks stop before
 end of the epoch is written, as in train_speed.py.
 
 `kept` is our throughput with augmentation over ours without, `ratio` ours over Coqui's, both with it.
+`bfloat16` is ours with augmentation and --automatic_mixed_precision, `gain` what that is worth.
 
     export COQUI_PYTHON=DIR/train37/bin/python
     benchmarks/augmentation_speed.py
@@ -33,7 +34,7 @@ OURS = (
     "frequency_mask[n=2,size=3~2]",
 )
 COQUI = tuple(spec.replace("speed", "tempo") for spec in OURS)
-WHO = ("plain", "augmented", "coqui")
+WHO = ("plain", "augmented", "bfloat16", "coqui")
 
 
 def make_noise(folder: Path) -> Path:
@@ -79,13 +80,16 @@ def measure(args: argparse.Namespace) -> None:
             if who == "coqui":
                 run_coqui(args, work, {**flags, "augment": coqui}, tally)
             else:
-                run_ours(args, work, {**flags, "augment": ours} if who == "augmented" else flags, tally)
+                own = {"augment": [] if who == "plain" else ours, "automatic_mixed_precision": who == "bfloat16"}
+                run_ours(args, work, flags | own, tally)
     median = {who: audio_s / statistics.median(tally.epoch_s) for who, tally in tallies.items()}
-    row: dict[str, Any] = {"kept": None, "ratio": None}
+    row: dict[str, Any] = {"kept": None, "ratio": None, "gain": None}
     if {"plain", "augmented"} <= median.keys():
         row["kept"] = median["augmented"] / median["plain"]
     if {"coqui", "augmented"} <= median.keys():
         row["ratio"] = median["augmented"] / median["coqui"]
+    if {"bfloat16", "augmented"} <= median.keys():
+        row["gain"] = median["bfloat16"] / median["augmented"]
     for who in WHO:
         row[f"{who}_median"] = median.get(who)
         row[f"{who}_best"] = audio_s / min(tallies[who].epoch_s) if who in tallies else None
