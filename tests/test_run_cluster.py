@@ -468,7 +468,9 @@ def test_the_environment_is_made_for_scripts_that_need_it(checkout, script, make
 
 @pytest.mark.parametrize(
     "script",
-    sorted({*ROOT.glob("bin/run-*.sh")} - {SCRIPT, ROOT / "bin" / "run-small-corpus.sh"}),  # which runs several programs
+    sorted(
+        {*ROOT.glob("bin/run-*.sh")} - {SCRIPT, ROOT / "bin" / "run-small-corpus.sh"}
+    ),  # which runs several programs
     ids=lambda script: script.name,
 )
 def test_ready_made_scripts_become_the_trainer(checkout, tmp_path, script):
