@@ -50,7 +50,7 @@ from util.precision import has_bfloat16, in_bfloat16
 from util.progress import DEBUG, INFO, WARNING, Console, StopRequest, duration
 from util.rehearsal import try_longest
 from util.scoring import Rounds, compare, recognise, same_everywhere, score_batches
-from util.sources import inherit, is_training, read_labels, run_path
+from util.sources import inherit, is_training, read_labels, run_path, save_path
 from util.starting import Start, is_dropped
 from util.task import Task
 from util.text import Alphabet, ByteAlphabet
@@ -225,8 +225,8 @@ def check_flags() -> None:
 
 def feature_set() -> FeatureSet:
     """Return the features the flags ask for."""
-    name, window_ms = ("classic", 25) if FLAGS.bidirectional else ("streaming", 32)
-    return FeatureSet(name, FLAGS.audio_sample_rate, FLAGS.feature_win_len or window_ms, FLAGS.feature_win_step)
+    window_and_step = FLAGS.feature_win_len, FLAGS.feature_win_step
+    return FeatureSet.of_network(FLAGS.bidirectional, FLAGS.audio_sample_rate, *window_and_step)
 
 
 # --------------------------------------------------------------------------------------- 2  Network
@@ -600,9 +600,7 @@ def load_sets(alphabet: Alphabet, features: FeatureSet, console: Console, is_chi
         "metrics": ([[path] for path in FLAGS.metrics_files if train], FLAGS.limit_dev),
         "test": ([[path] for path in FLAGS.test_files if FLAGS.test], FLAGS.limit_test),
     }
-    report = (
-        Path(run_path(TABLE.values()) or "", "data_faults.csv") if train and is_chief and not FLAGS.dry_run else None
-    )
+    report = save_path(TABLE.values()) / "data_faults.csv" if train and is_chief and not FLAGS.dry_run else None
     return feeding.load_sets(wanted, alphabet, features, console, FLAGS.strict_data, report, is_chief)
 
 

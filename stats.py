@@ -22,10 +22,9 @@ from util.corpus import Utterance
 from util.errors import AudioError, UsageError
 from util.progress import Console
 from util.sample_sets import read_set
-from util.threads import in_threads
+from util.threads import READERS, in_threads
 
 HEADER = 44  # bytes of a WAV before its samples
-READERS = 8  # threads; reading waits for the disk more than it computes
 
 
 @dataclass(frozen=True)

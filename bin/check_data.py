@@ -122,10 +122,8 @@ def choose_features(options: argparse.Namespace) -> FeatureSet:
     for name in ("audio_sample_rate", "feature_win_len", "feature_win_step"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise UsageError(f"--{name} is {value:g}, expected 1 or more.")
-    name, window_ms = ("streaming", 32) if options.nobidirectional else ("classic", 25)
-    features = FeatureSet(
-        name, options.audio_sample_rate, options.feature_win_len or window_ms, options.feature_win_step
-    )
+    window_and_step = options.feature_win_len, options.feature_win_step
+    features = FeatureSet.of_network(not options.nobidirectional, options.audio_sample_rate, *window_and_step)
     features.check()
     return features
 

@@ -34,11 +34,11 @@ from util.corpus import Utterance
 from util.errors import AudioError, DataError, UsageError
 from util.progress import Console
 from util.sample_sets import read_set
+from util.stored import size_of
 from util.task import count_cores
-from util.threads import in_threads
+from util.threads import READERS, in_threads
 
 SORTS = ("length", "size", "none")
-READERS = 8  # threads; looking at a header waits for the disk
 SHOWN = 10  # recordings that are left out, by name
 
 
@@ -159,7 +159,7 @@ def measure(utterances: Sequence[Utterance], console: Console) -> Iterator[Measu
 
 def _measure(utterance: Utterance) -> tuple[float, int] | AudioError:
     try:
-        size = utterance.stored.size if utterance.stored else Path(utterance.path).stat().st_size
+        size = size_of(utterance.audio)
         return read_info(utterance.audio).duration_s, size
     except AudioError as error:
         return error

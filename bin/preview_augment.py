@@ -89,8 +89,7 @@ def choose_features(options: argparse.Namespace) -> FeatureSet:
     """Return the features of the network, as DeepSpeech.py chooses them."""
     if options.audio_sample_rate < 1000:
         raise UsageError(f"--audio_sample_rate is {options.audio_sample_rate}, expected 1000 or more.")
-    name, window_ms = ("streaming", 32) if options.nobidirectional else ("classic", 25)
-    features = FeatureSet(name, options.audio_sample_rate, window_ms)
+    features = FeatureSet.of_network(not options.nobidirectional, options.audio_sample_rate)
     features.check()
     return features
 

@@ -106,7 +106,7 @@ def read_stored(path: Audio) -> tuple[NDArray[np.int16], int]:
     with _open(path) as file:
         samples = _read_whole(path, file, "int16" if file.subtype == "PCM_16" else "float32")
         _check_samples(path, samples)
-        return samples if samples.dtype == np.int16 else _quantize(samples), file.samplerate
+        return samples if samples.dtype == np.int16 else quantize(samples), file.samplerate
 
 
 def _read_whole(path: Audio, file: Any, dtype: str) -> NDArray[Any]:
@@ -182,7 +182,7 @@ def _as_pcm(path: Audio, samples: NDArray[Any], rate: int, sample_rate: int) -> 
     np.clip(samples, -1.0, 1.0, out=samples)
     # The mean of one channel takes as long as to resample it.
     mono: NDArray[np.float32] = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    return _quantize(mono if rate == sample_rate else _resample(mono, rate, sample_rate))
+    return quantize(mono if rate == sample_rate else _resample(mono, rate, sample_rate))
 
 
 def _check_samples(path: Audio, samples: NDArray[Any]) -> None:
@@ -196,7 +196,12 @@ def _check_samples(path: Audio, samples: NDArray[Any]) -> None:
         )
 
 
-def _quantize(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+def as_float(pcm: NDArray[Any]) -> NDArray[np.float32]:
+    """Make float32 from -1 to 1 of samples on the scale of int16."""
+    return np.asarray(pcm, np.float32) / np.float32(32768)
+
+
+def quantize(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """Make int16 of values from -1 to 1; those beyond are clipped."""
     scaled = samples * np.float32(32768.0)
     np.clip(np.rint(scaled, out=scaled), -32768, 32767, out=scaled)
@@ -256,7 +261,7 @@ def encode_audio(suffix: str, samples: NDArray[np.int16], sample_rate: int, bitr
         return file.getvalue()
     n_channels = 1 if samples.ndim == 1 else samples.shape[1]
     if n_channels > 2:
-        samples, n_channels = _quantize(samples.mean(axis=1, dtype=np.float32) / np.float32(32768)), 1
+        samples, n_channels = quantize(as_float(samples.mean(axis=1, dtype=np.float32))), 1
     rate = opus_rate(sample_rate)
     if rate != sample_rate:
         samples = soxr.resample(samples, sample_rate, rate, quality="HQ")

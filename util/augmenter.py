@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from util.audio import as_float, quantize
 from util.augmentation import DOMAINS, Augmentation, parse_augmentations
 from util.ctc import frames_needed
 from util.data_check import Sample
@@ -27,8 +28,6 @@ from util.spectral import MOVES, SpectralChange, arrange, make_numbers
 Pcm = NDArray[np.int16]
 Labels = NDArray[np.int32]
 Numbers = NDArray[np.float32]
-
-FULL_SCALE = 32768  # of int16 samples
 
 
 class Augmenter:
@@ -215,7 +214,7 @@ class _Sound:
         """Apply an effect; speed only as far as the utterance keeps the frames it needs."""
         samples = self._samples
         if samples is None:
-            samples = self._pcm.astype(np.float32) / np.float32(FULL_SCALE)
+            samples = as_float(self._pcm)
         if name == "speed":
             values = {"factor": self._limit(values["factor"], len(samples))}
         self._samples = getattr(_effects(), name)(samples, self._features.sample_rate, random, **values)
@@ -230,10 +229,7 @@ class _Sound:
 
     def pcm(self) -> Pcm:
         """Return int16 samples, exactly those of the beginning where nothing was applied."""
-        if self._samples is None:
-            return self._pcm
-        scaled = np.rint(self._samples * np.float32(FULL_SCALE))
-        return np.asarray(scaled.clip(-FULL_SCALE, FULL_SCALE - 1), np.int16)
+        return self._pcm if self._samples is None else quantize(self._samples)
 
 
 class _Costs:

@@ -98,7 +98,7 @@ def parse_csv(path: str | Path, content: str) -> list[Utterance]:
         wav_filename = row[wav]
         if not wav_filename.strip():
             raise DataError(f"{path}:{line}: wav_filename is empty; name a file or remove the row")
-        transcript = "" if text is None else unicodedata.normalize("NFC", row[text]).strip()
+        transcript = "" if text is None else _clean(row[text])
         utterances.append(
             Utterance(
                 wav_filename=wav_filename,
@@ -111,6 +111,19 @@ def parse_csv(path: str | Path, content: str) -> list[Utterance]:
             )
         )
     return utterances
+
+
+def stored_utterance(
+    stored: Stored, source: str | Path, line: int, transcript: str, extra: Iterable[tuple[str, str]]
+) -> Utterance:
+    """Return the utterance of a recording that is in a larger file; see `Utterance`."""
+    return Utterance(
+        stored.name, str(stored), stored.size, _clean(transcript), str(source), line, tuple(extra), stored
+    )  # fmt: skip
+
+
+def _clean(transcript: str) -> str:
+    return unicodedata.normalize("NFC", transcript).strip()
 
 
 def write_csv(path: str | Path, utterances: Sequence[Utterance], relative: bool = True) -> None:

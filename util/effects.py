@@ -16,13 +16,13 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from util.audio import AudioInfo, opus_rate, read_info, read_part, resampled_length
+from util.audio import AudioInfo, as_float, opus_rate, read_info, read_part, resampled_length
 from util.audio_faults import ENDINGS
 from util.errors import DataError
 from util.opus import RATES as OPUS_RATES
 from util.sample_sets import read_set
 from util.stored import Audio
-from util.threads import in_threads
+from util.threads import READERS, in_threads
 
 Samples = NDArray[np.float32]
 Random = np.random.Generator
@@ -34,7 +34,6 @@ _LEAST_BLOCK = 4096  # samples that are convolved at a time
 
 _SETS = (".csv", ".sdb", ".tar")  # endings of what lists recordings or holds them
 _KEPT_BYTES = 128 << 20  # of a source in memory: 70 minutes at 16 kHz
-_READERS = 8  # threads that look into the recordings of a source
 _LONGEST_ROOM_S = 10.0  # of an impulse response
 
 _OPUS_FRAME_MS = "60"  # the longest: the least overhead at low bit rates, and what Mozilla's sample databases have
@@ -59,7 +58,7 @@ class NoiseSource:
             DataError: the source is missing or has no recordings, or one of them cannot be read.
         """
         self._files = list_recordings(Path(path))
-        self._infos: list[AudioInfo] = list(in_threads(read_info, self._files, _READERS))
+        self._infos: list[AudioInfo] = list(in_threads(read_info, self._files, READERS))
         self._ends_s = np.cumsum([info.duration_s for info in self._infos])
         self._kept: dict[tuple[int, int | None, int], NDArray[np.int16]] = {}
 
@@ -99,14 +98,14 @@ class NoiseSource:
         """
         file = int(random.integers(len(self._files)))
         channel = int(random.integers(self._infos[file].channels))
-        return _as_float(self._load(file, channel, sample_rate)[: int(_LONGEST_ROOM_S * sample_rate)])
+        return as_float(self._load(file, channel, sample_rate)[: int(_LONGEST_ROOM_S * sample_rate)])
 
     def _read(self, file: int, start: int, count: int, sample_rate: int) -> Samples:
         """Read float32 [count] from the sample `start` on, both at `sample_rate`."""
         if self._fits(sample_rate):
-            return _as_float(self._load(file, None, sample_rate)[start : start + count])
+            return as_float(self._load(file, None, sample_rate)[start : start + count])
         end_s = min(self._infos[file].duration_s, (start + count) / sample_rate)
-        part = _as_float(read_part(self._files[file], sample_rate, start / sample_rate, end_s, None))
+        part = as_float(read_part(self._files[file], sample_rate, start / sample_rate, end_s, None))
         return _to_length(part, count)
 
     def _load(self, file: int, channel: int | None, sample_rate: int) -> NDArray[np.int16]:
@@ -267,7 +266,7 @@ def _through_opus(samples: Samples, sample_rate: int, bitrate: int) -> Samples:
         frame = av.AudioFrame.from_ndarray(padded[np.newaxis, start : start + size], format="flt", layout="mono")
         frame.sample_rate = sample_rate
         heard += [sound.to_ndarray()[0] for packet in encoder.encode(frame) for sound in decoder.decode(packet)]
-    return _as_float(np.concatenate(heard)[skipped:])
+    return as_float(np.concatenate(heard)[skipped:])
 
 
 def time_mask(samples: Samples, sample_rate: int, random: Random, n: int, size: float) -> Samples:
@@ -315,10 +314,6 @@ def _convolve(samples: Samples, response: Samples) -> Samples:
     joined = np.pad(convolved[:, :step], ((0, 1), (0, 0)))
     joined[1:, : size - step] += convolved[:, step:]
     return np.asarray(joined.ravel())
-
-
-def _as_float(pcm: NDArray[np.int16]) -> Samples:
-    return np.asarray(pcm, np.float32) / np.float32(32768)
 
 
 def _rms(samples: Samples) -> float:

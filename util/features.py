@@ -41,6 +41,14 @@ class FeatureSet:
     step_ms: float = 20
     n_input: int = 26
 
+    @classmethod
+    def of_network(
+        cls, bidirectional: bool, sample_rate: int, window_ms: float | None = None, step_ms: float = 20
+    ) -> FeatureSet:
+        """Return the features of a network; without `window_ms` the window is the one that belongs to them."""
+        name, usual_ms = ("classic", 25) if bidirectional else ("streaming", 32)
+        return cls(name, sample_rate, window_ms or usual_ms, step_ms)
+
     @property
     def window(self) -> int:
         """Samples in a window."""

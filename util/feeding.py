@@ -28,9 +28,8 @@ from util.progress import Console
 from util.sample_sets import read_set
 from util.stored import Audio
 from util.text import Alphabet
-from util.threads import in_threads
+from util.threads import READERS, in_threads
 
-READERS = 8  # threads; reading waits for the disk more than it computes
 BATCHES_AHEAD = 3  # read while the network trains
 SILENCE = (
     np.zeros([1, 16000], np.int16), np.array([16000], np.int32), np.zeros([1, 4000], np.int32),

@@ -66,16 +66,8 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with _replaced_by(Path(path)) as beside:
         beside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
-        publish(beside, path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -85,15 +77,20 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     Raises:
         DataError: the file cannot be written.
     """
-    path = Path(path)
+    with _replaced_by(Path(path)) as beside, beside.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _replaced_by(path: Path) -> Iterator[Path]:
+    """Return the name of a file to write, which then takes the place of `path`; see `replacing`."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("wb") as file:
-            yield file
+        yield beside
         publish(beside, path)
     except OSError as error:
-        if error.filename not in (None, str(beside), str(path)):
-            raise
+        if error.filename not in (None, str(beside), str(path), str(path.parent)):
+            raise  # of another file, which was read meanwhile
         raise DataError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         with suppress(OSError):

@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import os
 import struct
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from util.corpus import Utterance
+from util.corpus import Utterance, stored_utterance
 from util.errors import DataError
 from util.stored import Stored
 
@@ -100,10 +99,7 @@ class _Reader:
                 stored = Stored(self._path, f"#{number}", at, length, mime == MOZILLA_OPUS)
             self._file.seek(at + length)
         assert stored  # the schema has it
-        transcript = unicodedata.normalize("NFC", texts.pop("transcript", "")).strip()
-        return Utterance(
-            stored.name, str(stored), stored.size, transcript, self._source, number, tuple(texts.items()), stored
-        )  # fmt: skip
+        return stored_utterance(stored, self._source, number, texts.pop("transcript", ""), texts.items())
 
     def _decode(self, data: bytes, what: str) -> str:
         try:

@@ -12,13 +12,12 @@ import os
 import posixpath
 import sys
 import tarfile
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from util.audio_faults import ENDINGS
-from util.corpus import Utterance, parse_csv
+from util.corpus import Utterance, parse_csv, stored_utterance
 from util.errors import DataError
 from util.stored import Stored
 
@@ -109,8 +108,7 @@ def _stored(
     path: str | Path, name: str, member: tarfile.TarInfo, line: int, transcript: str, extra: tuple[tuple[str, str], ...]
 ) -> Utterance:
     stored = Stored(sys.intern(os.path.abspath(path)), f":{name}", member.offset_data, member.size)  # noqa: PTH100
-    text = unicodedata.normalize("NFC", transcript).strip()
-    return Utterance(stored.name, str(stored), stored.size, text, str(path), line, extra, stored)
+    return stored_utterance(stored, path, line, transcript, extra)
 
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 from util.checkpoints import RUN_FILE, default_directory, has_checkpoints, read_run
 from util.errors import CheckpointError, DataError, UsageError
+from util.features import FeatureSet
 from util.foreign import ForeignDirectory, home
 from util.model_file import ModelFile
 from util.text import Alphabet, ByteAlphabet, read_alphabet
@@ -98,9 +99,9 @@ def inherit(flags: Mapping[str, Any], given: Collection[str]) -> tuple[list[str]
     if source is None:
         return [], ""
     settings = settings_from(source)
-    present = dict(flags)
-    if flags["feature_win_len"] is None:
-        present["feature_win_len"] = 25 if settings.get("bidirectional", flags["bidirectional"]) else 32
+    bidirectional = settings.get("bidirectional", flags["bidirectional"])
+    features = FeatureSet.of_network(bidirectional, flags["audio_sample_rate"], flags["feature_win_len"])
+    present = {**flags, "feature_win_len": features.window_ms}
     arguments = []
     for name in GEOMETRY:
         value = settings.get(name)

@@ -68,6 +68,15 @@ def read_bytes(audio: Audio) -> bytes:
         return part.read()
 
 
+def size_of(audio: Audio) -> int:
+    """Return the bytes that a recording takes.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    return audio.size if isinstance(audio, Stored) else Path(audio).stat().st_size
+
+
 class _Part(io.RawIOBase):
     """The bytes of a stored recording as if they were a file: of a long one only what is asked for is read."""
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from util.audio import read_stored
 from util.corpus import Fault, Utterance
@@ -16,6 +15,7 @@ from util.features import FeatureSet
 from util.measures import Sound, measure, stand_out
 from util.progress import Console
 from util.sample_sets import read_set
+from util.stored import size_of
 from util.task import count_cores
 from util.text import Alphabet
 from util.threads import in_threads
@@ -273,8 +273,7 @@ def take_survey(
 def _hear(utterance: Utterance, silence_db: float) -> tuple[Sound | AudioError, int]:
     """Return how a recording sounds, or why it cannot be read, and its size in bytes."""
     try:
-        sound = measure(*read_stored(utterance.audio), silence_db)
-        return sound, utterance.wav_filesize if utterance.stored else Path(utterance.path).stat().st_size
+        return measure(*read_stored(utterance.audio), silence_db), size_of(utterance.audio)
     except AudioError as error:
         return error, 0
     except OSError as error:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+READERS = 8  # threads; reading waits for the disk more than it computes
 _AT_ONCE = 4096  # items handed to the threads together: of millions each would wait in memory
 
 Item = TypeVar("Item")
