@@ -37,6 +37,7 @@ except ModuleNotFoundError:
 
 from util import checkpoints, commandline, ctc, decoding, divergence, export, feeding, metrics, planning, tf
 from util.adam import Adam
+from util.augmentation import parse_augmentations
 from util.augmenter import Augmenter
 from util.cluster import Cluster
 from util.decoding import Decoder
@@ -219,7 +220,7 @@ def check_flags() -> None:
         raise UsageError("--automatic_mixed_precision is not for parameter servers: train in step, without --ps_hosts.")
     if FLAGS.probabilities_file and not (FLAGS.test and FLAGS.test_files):
         raise UsageError("--probabilities_file is for what the network says of test utterances: give --test_files.")
-    Augmenter.check(FLAGS.augment)
+    parse_augmentations(FLAGS.augment)
     metrics.check_log_pattern(FLAGS.wer_log_pattern)
 
 

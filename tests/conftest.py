@@ -20,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"  # real speech, where it is
 sys.path.insert(0, str(ROOT))
 
 from util.decoding import missing_package  # noqa: E402 - from the path above
@@ -167,6 +168,23 @@ class Program:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         command = [sys.executable, str(ROOT / "DeepSpeech.py"), *self.always, *map(str, flags)]
         return command, {"cwd": self.folder, "env": environment | path, "text": True}
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a function that runs a program of the checkout in the test's folder, whose status it expects."""
+
+    def run(name: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, ROOT / name, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode == status, done.stderr
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SMALL, SPOKEN, STREAMING, Csvs, Program, write_corpus
+from conftest import ROOT, SMALL, SPOKEN, STREAMING, Csvs, Program, Run, write_corpus
 
 from util.text import read_alphabet
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    def run(name: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, ROOT / name, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == status, done.stderr
-        return done
-
-    return run
 
 
 def test_evaluate_tests_and_does_nothing_else(run: Run, deepspeech: Program, csvs: Csvs, tmp_path: Path):

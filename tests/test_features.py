@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import python_speech_features
 import soundfile
-from conftest import ROOT
+from conftest import ROOT, SHARED
 from numpy.typing import NDArray
 
 from util import tf
@@ -19,7 +19,6 @@ STREAMING = FeatureSet("streaming", window_ms=32)
 SETS = (CLASSIC, STREAMING)
 NARROWBAND = (FeatureSet("classic", 8000), FeatureSet("streaming", 8000, 32))
 SMOKE = ROOT / "data" / "smoke_test" / "she_had_your_dark_suit.wav"
-SHARED = ROOT.parent / "shared" / "data"
 
 Pcm = NDArray[np.int16]
 

@@ -5,32 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT
+from conftest import ROOT, Run
 
 from util.errors import DataError
 from util.graph_file import load_graph, memory_mapped
 from util.text import read_alphabet
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    def run(name: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, ROOT / name, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == status, done.stderr
+def run(run: Run) -> Run:
+    def run_tool(name: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+        done = run(name, *arguments, status=status)
         assert status != 1 or done.stderr.count("\n") == 1, "one sentence"
         return done
 
-    return run
+    return run_tool
 
 
 def write_csv(path: Path, *rows: str) -> None:

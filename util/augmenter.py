@@ -70,11 +70,6 @@ class Augmenter:
         augmenter.announce([sample for data in sets for sample in data.samples], console)
         return augmenter
 
-    @staticmethod
-    def check(texts: Sequence[str]) -> None:
-        """Refuse (UsageError) values of --augment that ask for nothing there is."""
-        parse_augmentations(texts)
-
     def in_graph(self, numbers: Any) -> SpectralChange:
         """Return what happens in the graph to a batch with these numbers, float32 [batch, n_numbers]."""
         return SpectralChange(self.slots, self._features, numbers)
