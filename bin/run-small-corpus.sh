@@ -66,7 +66,7 @@ run "$python" -u "$here/DeepSpeech.py" "${network[@]}" \
   --dev_files "${csvs[1]:-}" \
   --train_batch_size 8 \
   --dev_batch_size 16 \
-  --epochs 60 \
+  --epochs 110 \
   --learning_rate 0.001 \
   --lr_schedule cosine \
   --warmup_steps 200 \
@@ -75,8 +75,9 @@ run "$python" -u "$here/DeepSpeech.py" "${network[@]}" \
   --dropout_rate3 0 \
   --dropout_rate4 0.3 \
   --dropout_rate5 0.3 \
-  --augment 'speed[factor=1~0.15]' \
-  --augment 'time_mask[n=4,size=20:320~20]' \
+  --augment 'speed[factor=1~0.2]' \
+  --augment 'pitch[p=0.5,pitch=1~0.12]' \
+  --augment 'time_mask[n=4,size=20:400~20]' \
   --automatic_mixed_precision \
   --best_metric wer \
   "$@"

@@ -149,6 +149,13 @@ def test_what_cannot_begin(run: Run, languages: dict[str, Language], tmp_path: P
     assert "--initialize_from_frozen_model and --load_checkpoint_dir en name two beginnings" in said
 
 
+@pytest.mark.parametrize(("folder", "warns"), [("nowhere", True), ("new", False)])
+def test_a_beginning_that_is_not_there(run: Run, languages: dict[str, Language], folder: str, warns: bool):
+    said = run(*train(languages["english"], "new", "--n_hidden=12", "--epochs=1"), "--load_checkpoint_dir", folder)
+    assert ("There is no checkpoint in nowhere: training begins with new weights." in said) == warns
+    assert "Training from new weights" in said
+
+
 @pytest.mark.parametrize(
     ("n_dropped", "dropped"),
     [

@@ -94,6 +94,11 @@ class Start:
                 f"--drop_source_layers {self._flags['drop_source_layers']} needs a trained network, and there is no"
                 f" checkpoint in {place}: give its --load_checkpoint_dir, or --load_train init for a new network."
             )
+        if place != self.own.path and choice != "init":
+            self._console.warn(
+                f"There is no checkpoint in {place}: training begins with new weights. To begin with trained ones, give"
+                " the --load_checkpoint_dir that has them."
+            )
 
     def _check_start(self, state: Mapping[str, Any]) -> None:
         """Refuse to go on with a run that began in another way than the flags say."""
