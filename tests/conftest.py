@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,13 @@ sys.path.insert(0, str(ROOT))
 
 from util.decoding import missing_package  # noqa: E402 - from the path above
 from util.text import Alphabet  # noqa: E402
+
+
+def pytest_configure() -> None:
+    """Let programs that the tests start hear the signals that nohup or a shell's background has made us ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # what is caught here, and not what is ignored, is reset in a child
 
 
 @dataclass
