@@ -13,7 +13,7 @@
 # transcripts.scorer, and in model/ what to transcribe with. Run again, it goes on from there.
 #
 # On 450 recordings of spoken orders (1.1 h, more than 50 people): 22.2 % WER on 53 recordings of other
-# people decoded greedily, 7.9 % with the scorer, after 70 minutes on one core (benchmarks/RESULTS.md).
+# people decoded greedily, 7.9 % with the scorer, after 74 minutes on one core (benchmarks/RESULTS.md).
 
 set -euo pipefail
 

@@ -20,6 +20,7 @@ import pytest
 from conftest import ROOT
 
 SCRIPT = ROOT / "bin" / "run-cluster.sh"
+OF_SEVERAL_PROGRAMS = ROOT / "bin" / "run-small-corpus.sh"
 DEADLINE = 30  # seconds after which something that was waited for will not come; what passes takes a second
 
 # Writes down in <folder>/<job><index> what it is given and what it is told, then does what the flag named as its job
@@ -468,9 +469,7 @@ def test_the_environment_is_made_for_scripts_that_need_it(checkout, script, make
 
 @pytest.mark.parametrize(
     "script",
-    sorted(
-        {*ROOT.glob("bin/run-*.sh")} - {SCRIPT, ROOT / "bin" / "run-small-corpus.sh"}
-    ),  # which runs several programs
+    sorted({*ROOT.glob("bin/run-*.sh")} - {SCRIPT, OF_SEVERAL_PROGRAMS}),
     ids=lambda script: script.name,
 )
 def test_ready_made_scripts_become_the_trainer(checkout, tmp_path, script):

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from util import decoding, tf
+from util.audio import as_float
 from util.text import Alphabet
 from util.trained import Array, TrainedNetwork
 
@@ -63,7 +64,7 @@ def run_whole(call: Call, samples: Pcm) -> Array:
     Returns:
         Probabilities, float32 [n_frames, n_classes].
     """
-    probabilities: Array = call({"input_samples": samples.astype(np.float32) / 32768})["logits"]
+    probabilities: Array = call({"input_samples": as_float(samples)})["logits"]
     return probabilities
 
 
@@ -82,7 +83,7 @@ def run_stream(network: TrainedNetwork, features: Call, call: Call, samples: Pcm
         Probabilities, float32 [n_frames, n_classes].
     """
     wanted, n_steps = network.features, network.n_steps
-    signal = samples.astype(np.float32) / 32768
+    signal = as_float(samples)
     begins = range(0, wanted.frames(len(signal)) * wanted.step, wanted.step)
     vectors = [features({"input_samples": signal[begin : begin + wanted.window]})["mfccs"][0] for begin in begins]
     padded = np.pad(vectors, ((network.n_context, network.n_context), (0, 0)))
